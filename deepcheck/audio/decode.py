@@ -1,0 +1,160 @@
+"""The one way in: any audio or video file -> 16 kHz mono float32, block by block.
+
+PyAV's wheel carries ffmpeg's libraries, soxr resamples. Training and scanning share this path on purpose:
+two decoders of one codec differ by more than a detector should notice.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import av
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from deepcheck.errors import AudioError
+
+SAMPLE_RATE = 16_000  # Hz
+Waveform = NDArray[np.float32]
+
+EXTENSIONS = frozenset(
+    "wav wave w64 flac mp3 mp2 ogg oga opus spx aif aiff aifc caf au snd m4a m4b m4p aac ac3 amr wma wv gsm "
+    "mp4 m4v mov 3gp 3g2 webm mkv mka avi wmv asf flv ogv mpg mpeg ts mts m2ts vob".split()
+)
+"""File name endings that a folder scan takes for audio, or video with an audio track (lower case, no dot)."""
+
+# ffmpeg also reads playlists and scripts that name other files or hosts; only containers of sound get in.
+_FORMATS = (
+    "wav,w64,flac,mp3,ogg,aiff,caf,au,aac,ac3,eac3,amr,amrnb,amrwb,wv,gsm,ape,tta,nistsphere,"
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,asf,asf_o,flv,mpeg,mpegts,mpegvideo"
+)
+# Containers whose header states the true length, so that a shorter decode means a truncated file.
+_STATES_LENGTH = {"wav", "w64", "flac", "aiff", "mov,mp4,m4a,3gp,3g2,mj2"}
+_DAMAGED_SHARE = 0.1  # of all packets; a few bad ones (tags at the end of an mp3) are ordinary
+
+
+def decode(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Iterator[Waveform]:
+    """Blocks of the recording at `path`: mono float32, full scale 1.0, `sample_rate` Hz, some 0.1-2 s each.
+
+    Channels are averaged (ffmpeg's own downmix would be 3 dB louder) and the rate is converted by soxr HQ.
+    Memory stays flat whatever the length. Raises `AudioError` with the reason in words if the file is missing,
+    empty, no audio, protected, damaged or truncated; with a truncated file that is known only at its end.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            if not file.read(1):
+                raise AudioError("the file is empty")
+            file.seek(0)
+            yield from _decode_open_file(file, sample_rate)
+    except FileNotFoundError:
+        raise AudioError("the file does not exist") from None
+    except IsADirectoryError:
+        raise AudioError("this is a folder, not a file") from None
+    except PermissionError:
+        raise AudioError("no permission to read the file") from None
+    except (av.error.FFmpegError, OSError, ValueError, MemoryError) as error:
+        raise AudioError(f"the file cannot be decoded ({_plain(error)})") from error
+
+
+def read(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Waveform:
+    """The whole recording as one array; raises as `decode` does."""
+    return np.concatenate(list(decode(path, sample_rate)))
+
+
+def _decode_open_file(file: BinaryIO, sample_rate: int) -> Iterator[Waveform]:
+    try:
+        # An open file, not its name: ffmpeg would take "http://..." or "concat:..." in a name at its word.
+        container = av.open(file, options={"format_whitelist": _FORMATS}, metadata_errors="replace")
+    except av.error.InvalidDataError:
+        raise AudioError("not audio or video in a known format, or damaged at its beginning") from None
+    with container:
+        track = container.streams.best("audio")
+        if track is None:
+            raise AudioError("the file has no audio track")
+        _refuse_undecodable(track)
+        samples = 0
+        for block in _resampled(_frames(container, track), sample_rate):
+            samples += len(block)
+            yield block
+        if not samples:
+            raise AudioError("the audio track holds no samples")
+        _refuse_truncated(container, track, samples / sample_rate)
+
+
+def _refuse_undecodable(track: Any) -> None:
+    tag = str(getattr(track, "codec_tag", "")).strip("\0 ").lower()
+    if tag in {"drms", "enca"}:
+        raise AudioError("the audio track is protected (DRM)")
+    if track.codec_context is None:
+        raise AudioError("the audio track is in a codec that cannot be decoded here")
+
+
+def _refuse_truncated(container: Any, track: Any, decoded_s: float) -> None:
+    if container.format.name not in _STATES_LENGTH:
+        return
+    if track.duration is not None and track.time_base is not None:
+        stated_s = float(track.duration * track.time_base)
+    elif container.duration is not None:
+        stated_s = container.duration / 1_000_000  # AV_TIME_BASE
+    else:
+        return
+    if decoded_s < 0.98 * stated_s - 0.25:
+        raise AudioError(
+            f"the file is truncated: its header promises {stated_s:.1f} s, the sound ends after {decoded_s:.1f} s"
+        )
+
+
+def _frames(container: Any, track: Any) -> Iterator[Any]:
+    """Decoded frames; single damaged packets are stepped over, many of them are an error."""
+    packets = damaged = 0
+    demuxed = container.demux(track)
+    while True:
+        try:
+            packet = next(demuxed, None)
+        except av.error.FFmpegError:
+            damaged += 1  # the container itself breaks off here
+            break
+        if packet is None:
+            break
+        packets += 1
+        try:
+            yield from packet.decode()
+        except av.error.FFmpegError:
+            damaged += 1
+    if damaged > 2 and damaged > _DAMAGED_SHARE * packets:
+        raise AudioError(f"the file is damaged: {damaged} of {packets} packets cannot be decoded")
+
+
+def _resampled(frames: Iterator[Any], sample_rate: int) -> Iterator[Waveform]:
+    to_float = av.AudioResampler(format="fltp")
+    stream: soxr.ResampleStream | None = None
+    rate = 0
+    for frame in frames:
+        if frame.sample_rate != rate:  # first frame, or a stream that changes its rate on the way
+            if stream is not None:
+                yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+            rate = frame.sample_rate
+            stream = (
+                soxr.ResampleStream(rate, sample_rate, 1, dtype="float32") if rate != sample_rate else None
+            )
+            to_float = av.AudioResampler(format="fltp")
+        for planar in to_float.resample(frame):
+            mono = _finite(planar.to_ndarray().mean(axis=0, dtype=np.float32))
+            block = stream.resample_chunk(mono) if stream is not None else mono
+            if len(block):
+                yield block
+    if stream is not None:
+        rest = stream.resample_chunk(np.zeros(0, np.float32), last=True)
+        if len(rest):
+            yield rest
+
+
+def _finite(samples: Waveform) -> Waveform:
+    # Float formats can hold NaN and infinity; one of them would poison every later sample of the resampler.
+    return samples if np.isfinite(samples).all() else np.nan_to_num(samples, posinf=1.0, neginf=-1.0)
+
+
+def _plain(error: BaseException) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return text[0].lower() + text[1:]

@@ -1,0 +1,83 @@
+"""What is known of a model beside its weights: read from a file's header without loading anything else."""
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deepcheck.errors import ModelError
+from deepcheck.metrics.calibration import Calibration, Thresholds
+
+FORMAT = 1
+_KEY = "deepcheck"
+
+
+@dataclass(frozen=True)
+class DetectorSpec:
+    """A name in the table of detectors and the arguments of its constructor: the unmodified model."""
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a model beside its weights; all of it fits into a file's header.
+
+    `calibration` and `thresholds` turn logits into verdicts; `rates` are what the thresholds were fitted for
+    (`false_alarm`, `miss`, `confidence`) and on how many development recordings (`bonafide`, `spoof`); `history`
+    has one row for each stage of the model's life; `parent` is the model that it was grown or pruned from.
+    """
+
+    name: str
+    spec: DetectorSpec
+    widths: Mapping[str, int] = field(default_factory=dict)
+    calibration: Calibration | None = None
+    thresholds: Thresholds | None = None
+    rates: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    history: tuple[Mapping[str, Any], ...] = ()
+    parent: str | None = None
+    created: str = ""
+    version: str = ""
+    parameters: int = 0
+
+
+def to_header(card: Card) -> dict[str, str]:
+    """The card as the metadata of a safetensors file."""
+    return {_KEY: json.dumps({"format": FORMAT, **asdict(card)})}
+
+
+def peek(path: Path) -> Card:
+    """The card alone: reads some kilobytes and builds nothing."""
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > 100_000_000:
+                raise ValueError("the header is too long")
+            header = json.loads(file.read(length))
+    except OSError as error:
+        raise ModelError(f"The model {path} cannot be read: {error.strerror}.") from None
+    except (ValueError, struct.error):
+        raise ModelError(
+            f"{path} is not a safetensors file.", "deepcheck loads no pickled checkpoints (.pt, .pth, .ckpt)."
+        ) from None
+    return _card(header.get("__metadata__", {}).get(_KEY), path)
+
+
+def _card(text: str | None, path: Path) -> Card:
+    if text is None:
+        raise ModelError(f"{path} holds tensors but no deepcheck model.", "Was it saved by another program?")
+    document = json.loads(text)
+    if document.pop("format") > FORMAT:
+        raise ModelError(
+            f"{path} was made by a newer deepcheck ({document.get('version')}).", "Update deepcheck."
+        )
+    document["spec"] = DetectorSpec(**document["spec"])
+    document["history"] = tuple(document["history"])
+    for key, kind in (("calibration", Calibration), ("thresholds", Thresholds)):
+        if document[key] is not None:
+            document[key] = kind(**document[key])
+    return Card(**document)

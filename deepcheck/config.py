@@ -1,0 +1,194 @@
+"""Settings: frozen dataclasses <-> YAML, unknown keys refused, `--set a.b=c` on top."""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from deepcheck.errors import ConfigError
+from deepcheck.registry import did_you_mean
+
+
+@dataclass(frozen=True)
+class SourceConfig:
+    """Where labelled recordings come from: a path, the format it is in (see `--protocol`), a subset of it."""
+
+    path: str = ""
+    protocol: str | None = None
+    subset: str | None = None
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Training data; without a `dev` set, `holdout` of the training set is kept aside in whole `holdout_by`."""
+
+    train: SourceConfig = field(default_factory=SourceConfig)
+    dev: SourceConfig | None = None
+    holdout: float = 0.15
+    holdout_by: str = "source"
+    workers: int | None = None  # loading processes; by default one per core, none on a single core
+    cache_gb: float = 1.0  # decoded audio that each worker may keep
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """How a batch is filled: half bona fide, half spoof.
+
+    A source is drawn in proportion to its size to the power of `source_power` (1: as the data are, 0: all
+    sources alike). A share of `paired` of the batch are couples of one source: a spoof beside a genuine
+    recording of the same place, so that the place cannot be the answer.
+    """
+
+    source_power: float = 0.5
+    paired: float = 0.5
+    samples_per_epoch: int | None = None  # by default as many as there are recordings
+    min_crop_s: float = 1.5
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW with warm-up and a cosine (or no) decay to zero."""
+
+    lr: float = 1e-3
+    weight_decay: float = 0.01
+    schedule: str = "cosine"  # cosine | constant
+    warmup_steps: int = 200
+    clip_norm: float = 1.0
+    label_smoothing: float = 0.0
+
+
+@dataclass(frozen=True)
+class CalibrationConfig:
+    """Error rates that the thresholds are fitted for on the development set, and with what confidence."""
+
+    false_alarm: float = 0.01
+    miss: float = 0.05
+    confidence: float = 0.95
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides what `deepcheck train` makes."""
+
+    name: str = "detector"
+    description: str = ""
+    seed: int = 0
+    epochs: int = 20
+    batch_size: int = 32
+    patience: int | None = 5  # epochs without a better development EER before the run stops; null: never
+    device: str = "auto"
+    precision: str = "auto"
+    save_minutes: float = 5.0
+    detector: Mapping[str, Any] = field(default_factory=lambda: {"name": "resnet18"})
+    data: DataConfig = field(default_factory=DataConfig)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    augment: Sequence[Mapping[str, Any]] = ()
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
+
+
+def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -> TrainConfig:
+    """The settings of the YAML file at `path` (defaults without one), changed by `overrides` like `optimizer.lr=3e-4`.
+
+    Paths under `data` are relative to the YAML file. Raises `ConfigError` naming the key and the nearest one
+    that exists, or the value and the type that it should have.
+    """
+    raw: dict[str, Any] = {}
+    if path is not None:
+        try:
+            raw = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        except OSError as error:
+            raise ConfigError(f"The settings {path} cannot be read: {error.strerror}.") from None
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+        if not isinstance(raw, dict):
+            raise ConfigError(f"{path} holds no settings but a {type(raw).__name__}.")
+        for subset in ("train", "dev"):
+            place = (raw.get("data") or {}).get(subset)
+            if isinstance(place, dict) and place.get("path"):
+                place["path"] = str(Path(path).parent / Path(str(place["path"])).expanduser())
+    for override in overrides:
+        _override(raw, override)
+    config: TrainConfig = from_dict(TrainConfig, raw)
+    return config
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Plain dicts, lists and scalars, as YAML and JSON hold them."""
+    plain: dict[str, Any] = yaml.safe_load(yaml.safe_dump(_plain(dataclasses.asdict(config))))
+    return plain
+
+
+def to_yaml(config: Any) -> str:
+    """The settings as a YAML document that `load_config` reads back."""
+    return yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False, allow_unicode=True)
+
+
+def from_dict(cls: Any, raw: Mapping[str, Any], where: str = "") -> Any:
+    """A dataclass from nested mappings; every key and the type of every value is checked."""
+    if not isinstance(raw, Mapping):
+        raise ConfigError(f"{where or 'The document'} should hold settings, not {raw!r}.")
+    hints = typing.get_type_hints(cls)
+    values = {}
+    for key, value in raw.items():
+        path = f"{where}.{key}" if where else str(key)
+        if key not in hints:
+            raise ConfigError(f'There is no setting "{path}".', did_you_mean(str(key), list(hints)))
+        values[key] = _convert(hints[key], value, path)
+    return cls(**values)
+
+
+def _convert(hint: Any, value: Any, path: str) -> Any:
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if value is None and type(None) in options:
+        return None
+    target = next(option for option in options if option is not type(None))
+    if dataclasses.is_dataclass(target):
+        return from_dict(target, value, path)
+    origin = typing.get_origin(target) or target
+    if origin is float and isinstance(value, int | float | str) and not isinstance(value, bool):
+        try:
+            return float(value)  # YAML reads 1e-3 (no dot) as text
+        except ValueError:
+            pass
+    elif origin in (int, bool, str) and type(value) is origin:
+        return value
+    elif origin is Mapping and isinstance(value, str):
+        return {"name": value}
+    elif origin is Mapping and isinstance(value, Mapping):
+        return dict(value)
+    elif origin is Sequence and isinstance(value, list):
+        return [{"name": item} if isinstance(item, str) else item for item in value]
+    kind = getattr(origin, "__name__", str(origin)).lower()
+    raise ConfigError(f'"{path}" should be of type {kind}, not {value!r}.')
+
+
+def _override(raw: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(
+            f'"{override}" does not set anything.', "Write it as key=value, such as optimizer.lr=3e-4."
+        )
+    *parents, last = key.strip().split(".")
+    level = raw
+    for parent in parents:
+        level = level.setdefault(parent, {})
+        if not isinstance(level, dict):
+            raise ConfigError(f'"{key}" cannot be set: "{parent}" is a single value.')
+    try:
+        level[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        level[last] = text
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,67 @@
+"""What training tells while it runs; the command line draws it, a script may print it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deepcheck.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True)
+class Started:
+    """The plan: what is trained on what, from which epoch on (more than 1 after a resume)."""
+
+    train: str
+    dev: str
+    parameters: int
+    device: str
+    precision: str
+    epochs: int
+    first_epoch: int
+    steps_per_epoch: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimiser step; `loss` is the running mean of the epoch, `clips` how many clips it was made on."""
+
+    epoch: int
+    step: int
+    loss: float
+    clips: int
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A recording that could not be decoded and was left out."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """The end of an epoch: mean training loss, EER on the development set, and whether it is the best so far."""
+
+    epoch: int
+    loss: float
+    dev_eer: float
+    best: bool
+    seconds: float
+    clips_per_s: float
+    waiting: float
+    """Share of the training time that was spent waiting for data."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """The end: the best weights, calibrated, with thresholds; `note` says what was not as promised."""
+
+    checkpoint: Checkpoint
+    best_epoch: int
+    reason: str
+    metrics: Mapping[str, Any]
+    note: str = ""
+
+
+Event = Started | Step | Skipped | EpochDone | Done

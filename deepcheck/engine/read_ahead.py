@@ -1,0 +1,79 @@
+"""Decoding recordings in threads, ahead of whoever computes with them."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from deepcheck.audio.decode import SAMPLE_RATE, Waveform, decode
+from deepcheck.audio.windows import Window, cut
+from deepcheck.errors import AudioError
+
+End = tuple[float, str | None]  # length in seconds, and the reason if the recording could not be decoded
+
+
+def read_ahead(
+    paths: Sequence[Path], size: int, hop: int, jobs: int, ahead: int
+) -> Iterator[tuple[int, Window | End]]:
+    """Windows of all recordings, interleaved, decoded by `jobs` threads at most `ahead` items in advance.
+
+    Each recording ends with its length in seconds and its error.
+    """
+    items: queue.Queue[tuple[int, Window | End] | BaseException | None] = queue.Queue(ahead)
+    indices = iter(range(len(paths)))
+    stop = threading.Event()
+
+    def put(item: tuple[int, Window | End] | BaseException | None) -> None:
+        while not stop.is_set():
+            try:
+                return items.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+
+    def put_window(index: int, window: Window) -> None:
+        put((index, window))
+
+    def work() -> None:
+        try:
+            for index in indices:  # `next` of one iterator is atomic, so no index is taken twice
+                if stop.is_set():
+                    return
+                put((index, _decode_one(paths[index], size, hop, partial(put_window, index))))
+        except BaseException as error:  # noqa: BLE001  (raised again where the results are read)
+            put(error)
+        finally:
+            put(None)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(jobs, len(paths)))]
+    for thread in threads:
+        thread.start()
+    try:
+        running = len(threads)
+        while running:
+            item = items.get()
+            if item is None:
+                running -= 1
+            elif isinstance(item, BaseException):
+                raise item
+            else:
+                yield item
+    finally:
+        stop.set()
+
+
+def _decode_one(path: Path, size: int, hop: int, put: Callable[[Window], None]) -> End:
+    samples = 0
+
+    def counted() -> Iterator[Waveform]:
+        nonlocal samples
+        for block in decode(path):
+            samples += len(block)
+            yield block
+
+    try:
+        for window in cut(counted(), size, hop):
+            put(window)
+    except AudioError as error:
+        return samples / SAMPLE_RATE, error.message
+    return samples / SAMPLE_RATE, None

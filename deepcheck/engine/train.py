@@ -1,0 +1,304 @@
+"""The training loop: a generator of events."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+import deepcheck
+from deepcheck.audio.augment.chain import Chain, build_chain
+from deepcheck.card import Card, DetectorSpec
+from deepcheck.checkpoint import Checkpoint, describe_widths, snapshot
+from deepcheck.config import OptimizerConfig, SourceConfig, TrainConfig, to_dict
+from deepcheck.data.loader import Loader, TrainingSet
+from deepcheck.data.protocols import read_data
+from deepcheck.data.sampling import BatchSampler
+from deepcheck.data.split import hold_out
+from deepcheck.data.utterance import Label, Protocol
+from deepcheck.detectors.base import Detector, build, parameter_count
+from deepcheck.engine.events import Done, EpochDone, Event, Skipped, Started, Step
+from deepcheck.engine.score import Scorer
+from deepcheck.engine.train_state import Progress, load_state, restore_optimizer, save_state
+from deepcheck.errors import ConfigError, DataError
+from deepcheck.metrics.calibration import fit_calibration, fit_thresholds
+from deepcheck.metrics.detection import auc, cllr, eer
+from deepcheck.metrics.intervals import tolerated_errors
+from deepcheck.runtime import autocast, cores, pick_device, pick_dtype
+from deepcheck.seeding import seed_of
+
+
+def train(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
+    """Train what `config` describes; the last event is `Done` with the best weights, calibrated on the dev set.
+
+    The state is kept in `run_dir`: with the same settings a stopped run goes on where it was and ends with the
+    same weights as one that was not stopped (on the CPU, bit for bit); with other settings `ConfigError`.
+    """
+    train_set, dev_set = read_sets(config)
+    run = _Run(config, run_dir, train_set, dev_set)
+    yield run.started()
+    yield from run.epochs()
+    yield run.done()
+
+
+def read_sets(config: TrainConfig) -> tuple[Protocol, Protocol]:
+    """(training set, development set) as `config.data` describes them, both labels in both."""
+    train_set = _read(config.data.train, "data.train")
+    if config.data.dev is not None:
+        dev_set = _read(config.data.dev, "data.dev")
+    else:
+        train_set, dev_set = hold_out(train_set, config.data.holdout, config.data.holdout_by, config.seed)
+    return train_set, dev_set
+
+
+def _read(source: SourceConfig, setting: str) -> Protocol:
+    if not source.path:
+        raise ConfigError(
+            f"{setting} names no recordings.", "Give --data PATH, or data.train.path in the YAML."
+        )
+    protocol = read_data(source.path, source.protocol, source.subset)
+    protocol.require_both_labels()
+    return protocol.where(lambda utterance: utterance.label is not None)
+
+
+class _Run:
+    def __init__(self, config: TrainConfig, run_dir: Path, train_set: Protocol, dev_set: Protocol) -> None:
+        self.config = config
+        self.state_path = run_dir / "state.safetensors"
+        self.train_set, self.dev_set = train_set, dev_set
+        self.device = pick_device(config.device)
+        self.dtype = pick_dtype(config.precision, self.device)
+        self.chain: Chain = build_chain(config.augment)
+        torch.manual_seed(seed_of("weights", config.seed))
+        arguments = dict(config.detector)
+        self.detector: Detector = build(DetectorSpec(arguments.pop("name"), arguments))
+        self.detector.to(self.device, memory_format=torch.channels_last)
+        self.optimizer = _optimizer(self.detector, config.optimizer)
+        workers = config.data.workers
+        if workers is None:
+            workers = cores() if cores() > 1 else 0
+        sampler = BatchSampler(train_set.utterances, config.sampling, config.batch_size, config.seed)
+        dataset = TrainingSet(
+            train_set.utterances,
+            self.detector.window_s,
+            config.sampling.min_crop_s,
+            self.chain,
+            config.data.cache_gb,
+        )
+        self.steps = sampler.steps
+        self.loader = Loader(dataset, sampler, workers, pin=self.device.type == "cuda")
+        self.progress = Progress()
+        self.best: dict[str, Tensor] = {}
+        self._resume()
+
+    def _resume(self) -> None:
+        state = load_state(self.state_path)
+        if state is None:
+            return
+        changed = _differences(state.config, to_dict(self.config))
+        if changed:
+            raise ConfigError(
+                f'The unfinished training "{self.config.name}" has other settings: {", ".join(changed)}.',
+                "Start it again with --fresh, or choose another --name.",
+            )
+        self.detector.load_state_dict(state.tensors["model"])
+        restore_optimizer(self.optimizer, state.optimizer)
+        self.progress, self.best = state.progress, state.tensors.get("best", {})
+
+    def started(self) -> Started:
+        return Started(
+            train=self.train_set.describe(),
+            dev=self.dev_set.describe(),
+            parameters=parameter_count(self.detector),
+            device=str(self.device),
+            precision="bf16" if self.dtype == torch.bfloat16 else "fp32",
+            epochs=self.config.epochs,
+            first_epoch=self.progress.epoch + 1,
+            steps_per_epoch=self.steps,
+        )
+
+    def epochs(self) -> Iterator[Event]:
+        while self.progress.epoch < self.config.epochs and not self._patience_is_over():
+            yield from self._epoch()
+
+    def _patience_is_over(self) -> bool:
+        patience = self.config.patience
+        return patience is not None and self.progress.epoch - 1 - self.progress.best_epoch >= patience
+
+    def _epoch(self) -> Iterator[Event]:
+        progress = self.progress
+        self.detector.train()
+        resumed_after, began, waited = progress.seconds, time.monotonic(), 0.0
+        clips_before = progress.clips
+        saved = asked = began
+        for batch in self.loader.epoch(progress.epoch, progress.step):
+            waited += time.monotonic() - asked
+            for path, reason in batch.skipped:
+                yield Skipped(path, reason)
+            if len(batch.labels) > 1:  # BatchNorm needs two
+                progress.loss_sum += self._step(batch.waveforms, batch.labels) * len(batch.labels)
+                progress.clips += len(batch.labels)
+            progress.step += 1
+            progress.seconds = resumed_after + time.monotonic() - began
+            if time.monotonic() - saved > 60 * self.config.save_minutes:
+                self._save()
+                saved = time.monotonic()
+            yield Step(
+                progress.epoch + 1, progress.step, progress.loss_sum / max(progress.clips, 1), progress.clips
+            )
+            asked = time.monotonic()
+        if not progress.clips:
+            raise DataError("None of the training recordings could be decoded.", "See the reasons above.")
+        spent = time.monotonic() - began
+        speed = (progress.clips - clips_before) / max(spent, 1e-9)
+        dev_eer, _ = eer(*self._dev_scores())
+        best = dev_eer < progress.best_eer
+        if best:
+            progress.best_eer, progress.best_epoch = dev_eer, progress.epoch
+            self.best = {k: v.detach().to("cpu", copy=True) for k, v in self.detector.state_dict().items()}
+        loss, seconds = progress.loss_sum / progress.clips, progress.seconds
+        progress.history.append({"epoch": progress.epoch + 1, "loss": loss, "dev_eer": dev_eer})
+        progress.epoch, progress.step = progress.epoch + 1, 0
+        progress.loss_sum, progress.clips, progress.seconds = 0.0, 0, 0.0
+        self._save()
+        yield EpochDone(progress.epoch, loss, dev_eer, best, seconds, speed, waited / max(spent, 1e-9))
+
+    def _step(self, waveforms: Tensor, labels: Tensor) -> float:
+        config, done = self.config.optimizer, self.progress.epoch * self.steps + self.progress.step
+        # Dropout draws from the global generator: seeded by the step, it needs no saving.
+        torch.manual_seed(seed_of("step", self.config.seed, done))
+        generator = torch.Generator().manual_seed(seed_of("features", self.config.seed, done))
+        for group in self.optimizer.param_groups:
+            group["lr"] = config.lr * _schedule(config, done, self.steps * self.config.epochs)
+        waveforms, labels = waveforms.to(self.device), labels.to(self.device)
+        with autocast(self.device, self.dtype):
+            features = self.chain.features(self.detector.features(waveforms), generator)
+            logits = self.detector.logit(features)
+        targets = labels * (1 - config.label_smoothing) + config.label_smoothing / 2
+        loss = F.binary_cross_entropy_with_logits(logits.float(), targets)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.detector.parameters(), config.clip_norm)
+        self.optimizer.step()
+        return float(loss.detach())
+
+    def _dev_scores(self) -> tuple[np.ndarray, np.ndarray]:
+        scorer = Scorer(self.detector, device=self.device)
+        return score_by_label(scorer, self.dev_set)
+
+    def _save(self) -> None:
+        sets = {"model": dict(self.detector.state_dict()), "best": self.best}
+        save_state(self.state_path, self.progress, to_dict(self.config), sets, self.optimizer)
+
+    def done(self) -> Done:
+        progress = self.progress
+        self.detector.load_state_dict(self.best)
+        bonafide, spoof = self._dev_scores()
+        calibration = fit_calibration(bonafide, spoof)
+        bonafide, spoof = calibration.llr(bonafide), calibration.llr(spoof)
+        rates = self.config.calibration
+        thresholds = fit_thresholds(
+            bonafide, spoof, false_alarm=rates.false_alarm, miss=rates.miss, confidence=rates.confidence
+        )
+        note = ""
+        if tolerated_errors(len(bonafide), rates.false_alarm, rates.confidence) is None:
+            note = (
+                f"{len(bonafide)} genuine development recordings are too few to show a false alarm rate of "
+                f"{rates.false_alarm:.1%}; the threshold lies below all of them."
+            )
+        metrics = {
+            "dev_eer": eer(bonafide, spoof)[0],
+            "dev_auc": auc(bonafide, spoof),
+            "dev_cllr": cllr(bonafide, spoof),
+        }
+        card = Card(
+            name=self.config.name,
+            spec=self.detector.spec,
+            widths=describe_widths(self.detector),
+            calibration=calibration,
+            thresholds=thresholds,
+            rates={
+                "false_alarm": rates.false_alarm,
+                "miss": rates.miss,
+                "confidence": rates.confidence,
+                "bonafide": len(bonafide),
+                "spoof": len(spoof),
+            },
+            metrics=metrics,
+            history=(self._history_row(),),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            version=deepcheck.__version__,
+            parameters=parameter_count(self.detector),
+        )
+        reason = (
+            f"no better development EER in {self.config.patience} epochs"
+            if self._patience_is_over()
+            else f"all {self.config.epochs} epochs done"
+        )
+        return Done(snapshot(self.detector, card), progress.best_epoch + 1, reason, metrics, note)
+
+    def _history_row(self) -> dict[str, Any]:
+        return {
+            "stage": "train",
+            "train": self.train_set.describe(),
+            "dev": self.dev_set.describe(),
+            "best_epoch": self.progress.best_epoch + 1,
+            "epochs": self.progress.history,
+            "config": _without_places(self.config),
+        }
+
+
+def score_by_label(scorer: Scorer, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
+    """(bona fide, spoof) scores of the recordings that can be decoded, in the order of the protocol."""
+    utterances = protocol.utterances
+    means = np.full(len(utterances), np.nan)
+    for scores in scorer.recordings([utterance.path for utterance in utterances]):
+        means[scores.index] = scores.mean_llr()
+    labels = np.array([utterance.label for utterance in utterances])
+    scored = np.isfinite(means)
+    return means[scored & (labels == Label.BONAFIDE)], means[scored & (labels == Label.SPOOF)]
+
+
+def _optimizer(detector: Detector, config: OptimizerConfig) -> torch.optim.Optimizer:
+    # Gains and biases are not shrunk: decay on them moves a normalisation, not a complexity.
+    decayed = [p for p in detector.parameters() if p.dim() > 1]
+    plain = [p for p in detector.parameters() if p.dim() <= 1]
+    return torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+        lr=config.lr,
+    )
+
+
+def _schedule(config: OptimizerConfig, step: int, total: int) -> float:
+    """The factor on the learning rate at `step` of `total`: linear warm-up, then cosine to 0 or constant."""
+    if step < config.warmup_steps:
+        return (step + 1) / config.warmup_steps
+    if config.schedule == "constant":
+        return 1.0
+    if config.schedule != "cosine":
+        raise ConfigError(f'There is no schedule "{config.schedule}".', "Choose cosine or constant.")
+    return 0.5 * (1 + math.cos(math.pi * (step - config.warmup_steps) / max(1, total - config.warmup_steps)))
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Settings that decide the weights and are not the same."""
+    indifferent = {"save_minutes", "description"}
+    return [key for key in new if key not in indifferent and old.get(key) != new[key]]
+
+
+def _without_places(config: TrainConfig) -> dict[str, Any]:
+    """The recipe without paths: a model that is passed on tells nothing of its maker's disk."""
+    blank = replace(config.data, train=replace(config.data.train, path=""))
+    if blank.dev is not None:
+        blank = replace(blank, dev=replace(blank.dev, path=""))
+    return to_dict(replace(config, data=blank))
+
+
+__all__ = ["Checkpoint", "read_sets", "score_by_label", "train"]

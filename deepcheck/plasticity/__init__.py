@@ -1,0 +1,1 @@
+"""Growing and pruning the units of a trained detector."""

@@ -1,0 +1,123 @@
+"""Growing and pruning as one operation: re-indexing the units of a group."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from deepcheck.errors import ModelError
+
+Fill = Literal["random", "zero", "one"]
+
+
+@dataclass(frozen=True)
+class Span:
+    """One axis of one tensor that runs over the units of a group.
+
+    The axis is laid out (blocks, width, size): `blocks` counts outer repeats (3 GRU gates, 4 LSTM gates,
+    2 directions, n heads), `size` inner ones (head_dim per head, H*W behind a flatten). `fill` is what a new
+    unit holds there: with random incoming and zero outgoing weights, growth changes no output.
+    """
+
+    tensor: str
+    dim: int = 0
+    blocks: int = 1
+    size: int = 1
+    fill: Fill = "random"
+
+    def split(self, tensor: Tensor) -> Tensor:
+        """`tensor` with this axis viewed as three; units then lie on `dim + 1`."""
+        return tensor.unflatten(self.dim, (self.blocks, -1, self.size))
+
+    def join(self, tensor: Tensor) -> Tensor:
+        """The inverse of `split`."""
+        return tensor.flatten(self.dim, self.dim + 2)
+
+
+@dataclass(frozen=True)
+class UnitGroup:
+    """Units that can only be added or removed together, and every tensor axis that they touch.
+
+    `layer` counts from 1 in the order of the forward pass; `part` is the word for the kind of unit
+    (`channels`, `units`, `heads`, `head-dims`, `ffn`). `sizes` are module attributes that follow the width:
+    (path, value per unit).
+    """
+
+    name: str
+    layer: int
+    part: str
+    width: int
+    spans: tuple[Span, ...]
+    sizes: tuple[tuple[str, int], ...] = ()
+
+
+def resize(model: nn.Module, group: UnitGroup, keep: Tensor | None = None, add: int = 0) -> UnitGroup:
+    """Keep the units `keep` (indices; all if None), append `add` new ones; returns the group as it is now.
+
+    The model is changed in place: its tensors are replaced, so an optimiser made before must be made again.
+    """
+    keep = torch.arange(group.width) if keep is None else keep.sort().values
+    for span in group.spans:
+        old = tensor_at(model, span.tensor)
+        kept = span.split(old.detach()).index_select(span.dim + 1, keep.to(old.device))
+        wider = torch.cat([kept, _fresh(kept, span, add)], span.dim + 1)
+        set_tensor(model, span.tensor, span.join(wider).contiguous())
+    width = len(keep) + add
+    for path, per_unit in group.sizes:
+        module, _, attribute = path.rpartition(".")
+        setattr(model.get_submodule(module), attribute, width * per_unit)
+    for module_ in model.modules():
+        if isinstance(module_, nn.RNNBase):
+            module_.flatten_parameters()
+    return replace(group, width=width)
+
+
+def widths_of(groups: Iterable[UnitGroup]) -> dict[str, int]:
+    """Name -> width, which with the spec is all that is needed to rebuild the shape of a model."""
+    return {group.name: group.width for group in groups}
+
+
+def set_widths(model: nn.Module, groups: Iterable[UnitGroup], widths: Mapping[str, int]) -> None:
+    """Bring each group to its width in `widths`, in place; values are not meant to survive (a load follows).
+
+    Raises `ModelError` for a name that the model does not have or a width below 1.
+    """
+    known = {group.name: group for group in groups}
+    for name, width in widths.items():
+        if name not in known or width < 1:
+            raise ModelError(f'The model has no units "{name}" that could be {width} wide.')
+        group = known[name]
+        if width < group.width:
+            resize(model, group, keep=torch.arange(width))
+        elif width > group.width:
+            resize(model, group, add=width - group.width)
+
+
+def _fresh(like: Tensor, span: Span, add: int) -> Tensor:
+    shape = list(like.shape)
+    shape[span.dim + 1] = add
+    if span.fill == "random":
+        return torch.randn(shape, dtype=like.dtype, device=like.device) * like.std()
+    return like.new_full(shape, float(span.fill == "one"))
+
+
+def tensor_at(model: nn.Module, path: str) -> Tensor:
+    """The parameter or buffer at a dotted path."""
+    module, _, name = path.rpartition(".")
+    value = getattr(model.get_submodule(module), name)
+    assert isinstance(value, Tensor)
+    return value
+
+
+def set_tensor(model: nn.Module, path: str, value: Tensor) -> None:
+    """Put `value` at a dotted path, as a parameter where there was one."""
+    module, _, name = path.rpartition(".")
+    owner = model.get_submodule(module)
+    old = getattr(owner, name)
+    setattr(
+        owner,
+        name,
+        nn.Parameter(value, requires_grad=old.requires_grad) if isinstance(old, nn.Parameter) else value,
+    )

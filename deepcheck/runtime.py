@@ -1,0 +1,70 @@
+"""Where and how numbers are computed: device, precision and cores."""
+
+import os
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from deepcheck.errors import ConfigError
+
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("auto", "fp32", "bf16")
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device that `name` (auto, cpu, cuda or cuda:N) stands for; `ConfigError` if it is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cpu":
+        return torch.device("cpu")
+    kind, _, index = name.partition(":")
+    if kind != "cuda" or (index and not index.isdigit()):
+        raise ConfigError(f'There is no device "{name}".', f"Choose one of: {', '.join(DEVICES)}.")
+    if not torch.cuda.is_available():
+        raise ConfigError(
+            "No CUDA device can be used by this installation of PyTorch.",
+            "Take --device cpu, or install a CUDA build of torch.",
+        )
+    if index and int(index) >= torch.cuda.device_count():
+        raise ConfigError(f"There is no device {name}: this machine has {torch.cuda.device_count()}.")
+    return torch.device(name)
+
+
+@cache
+def _cpu_flags() -> frozenset[str]:
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return frozenset()
+    line = next((line for line in text.splitlines() if line.startswith("flags")), "")
+    return frozenset(line.partition(":")[2].split())
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Whether bfloat16 arithmetic is native on `device`, so that autocast saves time instead of costing it."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(_cpu_flags() & {"avx512_bf16", "amx_bf16"})
+
+
+def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The dtype of autocast for `precision` (auto, fp32, bf16); float32 means no autocast."""
+    if precision not in PRECISIONS:
+        raise ConfigError(f'There is no precision "{precision}".', f"Choose one of: {', '.join(PRECISIONS)}.")
+    if precision == "auto":
+        return torch.bfloat16 if has_fast_bf16(device) else torch.float32
+    return torch.bfloat16 if precision == "bf16" else torch.float32
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """Autocast to `dtype` on `device`; switched off for float32."""
+    # The cast cache must not outlive an optimiser step; it saves nothing for one forward pass.
+    return torch.autocast(
+        device.type, dtype=torch.bfloat16, enabled=dtype != torch.float32, cache_enabled=False
+    )
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
