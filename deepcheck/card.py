@@ -72,9 +72,7 @@ def _card(text: str | None, path: Path) -> Card:
         raise ModelError(f"{path} holds tensors but no deepcheck model.", "Was it saved by another program?")
     document = json.loads(text)
     if document.pop("format") > FORMAT:
-        raise ModelError(
-            f"{path} was made by a newer deepcheck ({document.get('version')}).", "Update deepcheck."
-        )
+        raise ModelError(f"{path} was made by a newer deepcheck ({document.get('version')}).", "Update deepcheck.")
     document["spec"] = DetectorSpec(**document["spec"])
     document["history"] = tuple(document["history"])
     for key, kind in (("calibration", Calibration), ("thresholds", Thresholds)):

@@ -35,9 +35,7 @@ class Checkpoint:
             detector.load_state_dict(dict(self.tensors))
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:300]
-            raise ModelError(
-                f'The weights of "{self.card.name}" do not fit its description: {reason}'
-            ) from None
+            raise ModelError(f'The weights of "{self.card.name}" do not fit its description: {reason}') from None
         return detector.eval()
 
 

@@ -171,9 +171,7 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
 def _override(raw: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
-        raise ConfigError(
-            f'"{override}" does not set anything.', "Write it as key=value, such as optimizer.lr=3e-4."
-        )
+        raise ConfigError(f'"{override}" does not set anything.', "Write it as key=value, such as optimizer.lr=3e-4.")
     *parents, last = key.strip().split(".")
     level = raw
     for parent in parents:

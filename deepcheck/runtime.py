@@ -60,9 +60,7 @@ def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
 def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
     """Autocast to `dtype` on `device`; switched off for float32."""
     # The cast cache must not outlive an optimiser step; it saves nothing for one forward pass.
-    return torch.autocast(
-        device.type, dtype=torch.bfloat16, enabled=dtype != torch.float32, cache_enabled=False
-    )
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype != torch.float32, cache_enabled=False)
 
 
 def cores() -> int:

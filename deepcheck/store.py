@@ -41,9 +41,7 @@ def run_dir(name: str) -> Path:
 def checked_name(name: str) -> str:
     """`name`, if a model may be called so; `ModelError` otherwise."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", name):
-        raise ModelError(
-            f'"{name}" cannot be the name of a model.', "Use letters, digits and . _ + - (at most 100)."
-        )
+        raise ModelError(f'"{name}" cannot be the name of a model.', "Use letters, digits and . _ + - (at most 100).")
     return name
 
 
@@ -119,7 +117,5 @@ def resolve(name: str | None = None) -> Entry:
             hint += " Choose one with: deepcheck models use NAME."
         raise ModelError(f'There is no model "{wanted}".', hint)
     if entry.shipped and sha256(entry.path) != shipped()[entry.name]["sha256"]:
-        raise ModelError(
-            f"The shipped model {entry.path} has been changed or damaged.", "Install deepcheck again."
-        )
+        raise ModelError(f"The shipped model {entry.path} has been changed or damaged.", "Install deepcheck again.")
     return entry

@@ -19,8 +19,7 @@ SAMPLE_RATE = 16_000  # Hz
 Waveform = NDArray[np.float32]
 
 EXTENSIONS = frozenset(
-    "wav wave w64 flac mp3 mp2 ogg oga opus spx aif aiff aifc caf au snd m4a m4b m4p aac ac3 amr wma wv gsm "
-    "mp4 m4v mov 3gp 3g2 webm mkv mka avi wmv asf flv ogv mpg mpeg ts mts m2ts vob".split()
+    ["wav", "wave", "w64", "flac", "mp3", "mp2", "ogg", "oga", "opus", "spx", "aif", "aiff", "aifc", "caf", "au", "snd", "m4a", "m4b", "m4p", "aac", "ac3", "amr", "wma", "wv", "gsm", "mp4", "m4v", "mov", "3gp", "3g2", "webm", "mkv", "mka", "avi", "wmv", "asf", "flv", "ogv", "mpg", "mpeg", "ts", "mts", "m2ts", "vob"]
 )
 """File name endings that a folder scan takes for audio, or video with an audio track (lower case, no dot)."""
 
@@ -135,9 +134,7 @@ def _resampled(frames: Iterator[Any], sample_rate: int) -> Iterator[Waveform]:
             if stream is not None:
                 yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
             rate = frame.sample_rate
-            stream = (
-                soxr.ResampleStream(rate, sample_rate, 1, dtype="float32") if rate != sample_rate else None
-            )
+            stream = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32") if rate != sample_rate else None
             to_float = av.AudioResampler(format="fltp")
         for planar in to_float.resample(frame):
             mono = _finite(planar.to_ndarray().mean(axis=0, dtype=np.float32))

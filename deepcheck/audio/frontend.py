@@ -32,9 +32,7 @@ class Frontend(nn.Module):
     def __init__(self, transform: Callable[[Tensor], Tensor], bins: int, normalise: str) -> None:
         super().__init__()
         if normalise not in _NORMALISE:
-            raise ConfigError(
-                f'There is no normalisation "{normalise}".', f"Choose one of: {', '.join(_NORMALISE)}."
-            )
+            raise ConfigError(f'There is no normalisation "{normalise}".', f"Choose one of: {', '.join(_NORMALISE)}.")
         self.transform = transform
         self.bins = bins
         self.axes = _NORMALISE[normalise]
@@ -72,9 +70,7 @@ class _Log(nn.Module):
         return (power + _FLOOR).log()
 
 
-def mel(
-    *, bins: int = 80, window_ms: float = 25.0, hop_ms: float = 10.0, normalise: str = "window"
-) -> Frontend:
+def mel(*, bins: int = 80, window_ms: float = 25.0, hop_ms: float = 10.0, normalise: str = "window") -> Frontend:
     """Log mel spectrogram: `bins` triangular bands from 20 Hz to 8 kHz."""
     transform = import_torchaudio().transforms.MelSpectrogram(
         SAMPLE_RATE,

@@ -26,9 +26,7 @@ class BatchSampler(Sampler[list[Draw]]):
     was made from, or any genuine one of its source), the others independently of each other.
     """
 
-    def __init__(
-        self, utterances: Sequence[Utterance], config: SamplingConfig, batch_size: int, seed: int
-    ) -> None:
+    def __init__(self, utterances: Sequence[Utterance], config: SamplingConfig, batch_size: int, seed: int) -> None:
         self.seed = seed
         self.couples = max(1, batch_size // 2)
         self.paired = config.paired

@@ -8,9 +8,7 @@ from deepcheck.errors import DataError
 from deepcheck.seeding import seed_of
 
 
-def hold_out(
-    protocol: Protocol, share: float, by: str = "source", seed: int = 0
-) -> tuple[Protocol, Protocol]:
+def hold_out(protocol: Protocol, share: float, by: str = "source", seed: int = 0) -> tuple[Protocol, Protocol]:
     """(rest, held out): at least `share` of each label is held out, in whole groups of the same `by`.
 
     `by` is a field or tag (source, speaker, attack, language ...); a recording without one is a group of its

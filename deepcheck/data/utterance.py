@@ -17,9 +17,7 @@ class Label(IntEnum):
 
 
 _WORDS = {
-    **dict.fromkeys(
-        ("bonafide", "bona-fide", "bona_fide", "bona fide", "genuine", "real", "human"), Label.BONAFIDE
-    ),
+    **dict.fromkeys(("bonafide", "bona-fide", "bona_fide", "bona fide", "genuine", "real", "human"), Label.BONAFIDE),
     **dict.fromkeys(("spoof", "spoofed", "fake", "synthetic", "deepfake"), Label.SPOOF),
 }
 

@@ -26,9 +26,7 @@ class BasicBlock(nn.Module):
         self.skip = (
             nn.Identity()
             if stride == 1 and channels_in == channels
-            else nn.Sequential(
-                nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
-            )
+            else nn.Sequential(nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -13,9 +13,7 @@ from deepcheck.errors import AudioError
 End = tuple[float, str | None]  # length in seconds, and the reason if the recording could not be decoded
 
 
-def read_ahead(
-    paths: Sequence[Path], size: int, hop: int, jobs: int, ahead: int
-) -> Iterator[tuple[int, Window | End]]:
+def read_ahead(paths: Sequence[Path], size: int, hop: int, jobs: int, ahead: int) -> Iterator[tuple[int, Window | End]]:
     """Windows of all recordings, interleaved, decoded by `jobs` threads at most `ahead` items in advance.
 
     Each recording ends with its length in seconds and its error.
@@ -40,7 +38,7 @@ def read_ahead(
                 if stop.is_set():
                     return
                 put((index, _decode_one(paths[index], size, hop, partial(put_window, index))))
-        except BaseException as error:  # noqa: BLE001  (raised again where the results are read)
+        except BaseException as error:
             put(error)
         finally:
             put(None)

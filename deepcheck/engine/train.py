@@ -60,9 +60,7 @@ def read_sets(config: TrainConfig) -> tuple[Protocol, Protocol]:
 
 def _read(source: SourceConfig, setting: str) -> Protocol:
     if not source.path:
-        raise ConfigError(
-            f"{setting} names no recordings.", "Give --data PATH, or data.train.path in the YAML."
-        )
+        raise ConfigError(f"{setting} names no recordings.", "Give --data PATH, or data.train.path in the YAML.")
     protocol = read_data(source.path, source.protocol, source.subset)
     protocol.require_both_labels()
     return protocol.where(lambda utterance: utterance.label is not None)
@@ -150,9 +148,7 @@ class _Run:
             if time.monotonic() - saved > 60 * self.config.save_minutes:
                 self._save()
                 saved = time.monotonic()
-            yield Step(
-                progress.epoch + 1, progress.step, progress.loss_sum / max(progress.clips, 1), progress.clips
-            )
+            yield Step(progress.epoch + 1, progress.step, progress.loss_sum / max(progress.clips, 1), progress.clips)
             asked = time.monotonic()
         if not progress.clips:
             raise DataError("None of the training recordings could be decoded.", "See the reasons above.")

@@ -40,9 +40,7 @@ def save_state(
     optimizer: torch.optim.Optimizer,
 ) -> None:
     """One file with everything; `tensors` are named sets of weights (`model`, `best`)."""
-    flat = {
-        f"{group}/{name}": t.contiguous() for group, named in tensors.items() for name, t in named.items()
-    }
+    flat = {f"{group}/{name}": t.contiguous() for group, named in tensors.items() for name, t in named.items()}
     for index, values in optimizer.state_dict()["state"].items():
         flat |= {f"optimizer/{index}/{key}": value.contiguous() for key, value in values.items()}
     metadata = {"progress": json.dumps(asdict(progress)), "config": json.dumps(config, sort_keys=True)}
@@ -77,12 +75,8 @@ def load_state(path: Path) -> SavedState | None:
                 else:
                     tensors.setdefault(group, {})[rest] = file.get_tensor(name)
     except SafetensorError as error:
-        raise ModelError(
-            f"The training state {path} is damaged: {error}.", "Start again with --fresh."
-        ) from None
-    return SavedState(
-        Progress(**json.loads(metadata["progress"])), json.loads(metadata["config"]), tensors, optimizer
-    )
+        raise ModelError(f"The training state {path} is damaged: {error}.", "Start again with --fresh.") from None
+    return SavedState(Progress(**json.loads(metadata["progress"])), json.loads(metadata["config"]), tensors, optimizer)
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[int, Mapping[str, Tensor]]) -> None:

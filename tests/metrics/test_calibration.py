@@ -90,9 +90,7 @@ def test_probability_of_spoof_is_bayes_rule():
     assert probability_of_spoof(0.0) == 0.5
     assert probability_of_spoof(0.0, 0.05) == pytest.approx(0.05)
     assert probability_of_spoof(math.log(4), 0.2) == pytest.approx(1 / 17)  # odds 1:4 against spoof, LR 4 too
-    assert probability_of_spoof(np.array([-math.log(3), math.log(3)])) == pytest.approx(
-        np.array([0.75, 0.25])
-    )
+    assert probability_of_spoof(np.array([-math.log(3), math.log(3)])) == pytest.approx(np.array([0.75, 0.25]))
     assert isinstance(probability_of_spoof(1.0), float)
 
 

@@ -101,9 +101,7 @@ def test_auc_counts_ties_half():
 
 def test_min_dcf_by_hand():
     assert min_dcf([1, 3], [0, 2]) == pytest.approx(0.5)  # 1.9 * 0 + 0.5, at the threshold 0
-    assert min_dcf([1, 3], [0, 2], Costs(p_spoof=0.5, c_miss=1, c_fa=2)) == pytest.approx(
-        0.5
-    )  # (0.5*0.5+0)/0.5
+    assert min_dcf([1, 3], [0, 2], Costs(p_spoof=0.5, c_miss=1, c_fa=2)) == pytest.approx(0.5)  # (0.5*0.5+0)/0.5
     assert min_dcf([1, 2], [-1, 0]) == 0
     assert min_dcf([-1, 0], [1, 2]) == 1  # inverted: best to listen to nothing
     assert Costs().beta == pytest.approx(1.9)

@@ -32,9 +32,7 @@ def test_bootstrap_of_a_difference_of_means_has_the_normal_width():
 
 def test_bootstrap_draws_within_each_class():
     sizes = set()
-    bootstrap(
-        lambda b, s: float(sizes.add((b.size, s.size, b.min() > 0, s.max() < 0)) or 0), [1, 2, 3], [-1, -2]
-    )
+    bootstrap(lambda b, s: float(sizes.add((b.size, s.size, b.min() > 0, s.max() < 0)) or 0), [1, 2, 3], [-1, -2])
     assert sizes == {(3, 2, True, True)}
 
 
@@ -69,9 +67,7 @@ def test_bootstrap_of_a_usual_test_set_is_quick():
     assert time.perf_counter() - start < 5  # 0.1 s on an idle machine
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"confidence": 0}, {"confidence": 1}, {"confidence": 95}, {"resamples": 0}]
-)
+@pytest.mark.parametrize("wrong", [{"confidence": 0}, {"confidence": 1}, {"confidence": 95}, {"resamples": 0}])
 def test_meaningless_settings_are_refused(wrong):
     with pytest.raises(ConfigError):
         bootstrap(gap, [1.0], [0.0], **wrong)
@@ -110,9 +106,7 @@ def cumulative_binomial(errors, trials, rate):
     return sum(math.comb(trials, i) * rate**i * (1 - rate) ** (trials - i) for i in range(errors + 1))
 
 
-@pytest.mark.parametrize(
-    ("trials", "rate"), [(299, 0.01), (59, 0.05), (100, 0.05), (500, 0.01), (200, 0.3), (5, 0.6)]
-)
+@pytest.mark.parametrize(("trials", "rate"), [(299, 0.01), (59, 0.05), (100, 0.05), (500, 0.01), (200, 0.3), (5, 0.6)])
 def test_tolerated_errors_are_the_most_that_the_binomial_allows(trials, rate):
     errors = tolerated_errors(trials, rate)
     assert cumulative_binomial(errors, trials, rate) <= 0.05 < cumulative_binomial(errors + 1, trials, rate)

@@ -64,17 +64,13 @@ def build_chain(specs: Sequence[Mapping[str, Any]]) -> Chain:
     `ConfigError` names the entry and the setting that cannot be had.
     """
     if not isinstance(specs, Sequence) or isinstance(specs, str):
-        raise ConfigError(
-            f"The augmentations are {specs!r}.", 'Give a list of entries such as {name: "noise"}.'
-        )
+        raise ConfigError(f"The augmentations are {specs!r}.", 'Give a list of entries such as {name: "noise"}.')
     return Chain(tuple(map(_build_step, specs)))
 
 
 def _build_step(spec: Mapping[str, Any]) -> Step:
     if not isinstance(spec, Mapping) or not isinstance(spec.get("name"), str):
-        raise ConfigError(
-            f"The augmentation {spec!r} has no name.", f"Names are: {', '.join(AUGMENTATIONS)}."
-        )
+        raise ConfigError(f"The augmentation {spec!r} has no name.", f"Names are: {', '.join(AUGMENTATIONS)}.")
     name = spec["name"]
     make = AUGMENTATIONS.resolve(name)
     settings = {key: value for key, value in spec.items() if key not in ("name", "p")}

@@ -9,7 +9,8 @@ from deepcheck.audio.augment.settings import settle_choices, settle_range
 
 
 def _hard(waveform: np.ndarray, limit: np.float32) -> np.ndarray:
-    return np.clip(waveform, -limit, limit)
+    cut: np.ndarray = np.clip(waveform, -limit, limit)
+    return cut
 
 
 def _soft(waveform: np.ndarray, limit: np.float32) -> np.ndarray:

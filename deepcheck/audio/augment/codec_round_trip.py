@@ -50,9 +50,7 @@ def _encode(signal: np.ndarray, name: str, rate_hz: int, kbps: float) -> io.Byte
     frame.sample_rate = rate_hz
     file = io.BytesIO()
     with av.open(file, "w", format=spec.container) as container:
-        stream: Any = container.add_stream(
-            encoder_of(name), rate=rate_hz, layout=layout, options=dict(spec.options)
-        )
+        stream: Any = container.add_stream(encoder_of(name), rate=rate_hz, layout=layout, options=dict(spec.options))
         stream.bit_rate = round(kbps * 1000)
         stream.codec_context.thread_count = 1  # the loader's workers are the threads
         container.mux(stream.encode(frame))

@@ -14,7 +14,6 @@ from deepcheck.audio.augment.settings import settle_choices, settle_range
 from deepcheck.errors import AudioError, ConfigError
 
 _log = logging.getLogger(__name__)
-_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -30,14 +29,14 @@ class Noise:
 
     snr_db: tuple[float, float] = (5.0, 30.0)
     kinds: tuple[str, ...] = tuple(KINDS)
-    folder: str | None = None
+    folder: str | Path | None = None
     _recordings: tuple[Path, ...] = field(default=(), init=False, repr=False)
 
     def __post_init__(self) -> None:
         settle_range(self, "snr_db", -50.0, 100.0)
         settle_choices(self, "kinds", KINDS, empty=self.folder is not None)
         if self.folder is not None:
-            object.__setattr__(self, "_recordings", _recordings_below(Path(self.folder)))
+            object.__setattr__(self, "_recordings", _recordings_below(Path(str(self.folder)).expanduser()))
 
     def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         loudness = active_power(waveform)
@@ -53,9 +52,8 @@ class Noise:
         return noisy
 
     def _recorded(self, samples: int, rng: np.random.Generator) -> np.ndarray:
-        for _ in range(_TRIES):
-            path = self._recordings[rng.integers(len(self._recordings))]
-            recording = _read(path)
+        for index in rng.permutation(len(self._recordings)):  # as a rule the first one will do
+            recording = _read(self._recordings[index])
             if not recording.size:
                 continue
             start = int(rng.integers(max(recording.size - samples, 0) + 1))
@@ -63,8 +61,8 @@ class Noise:
             if power(stretch) > 0.0:
                 return stretch
         raise ConfigError(
-            f"{_TRIES} draws from the noise recordings in {self.folder} gave none that has any sound.",
-            "Remove the silent and damaged ones.",
+            f"None of the {len(self._recordings)} noise recordings in {self.folder} has any sound in it.",
+            "Give another folder, or none.",
         )
 
 

@@ -17,7 +17,7 @@ class RawBoost:
 
     1. Linear and non-linear convolutive noise: the sum of the waveform's powers 1 to `orders`, each through
        its own filter of `notches` band stops (centre `notch_hz`, width `notch_width_hz`, `taps` taps each);
-       the powers above the first are `order_gain_db` weaker.
+       those above the first have a gain drawn from `order_gain_db`.
     2. Impulsive, signal-dependent noise: a share `impulse_share` of the samples x becomes
        x + `impulse_gain` * r * x, where r is the product of two uniform draws from [-1, 1].
     3. Stationary, signal-independent noise: white noise through such a filter, `snr_db` below the clip.

@@ -56,9 +56,7 @@ def _tail(samples: int, rt60_s: float, rng: np.random.Generator) -> np.ndarray:
     octaves = np.log2(np.maximum(np.fft.rfftfreq(size, 1.0 / SAMPLE_RATE), 1.0))
     spectrum = np.fft.rfft(rng.standard_normal(size))
     low, high = rng.uniform(0.9, 1.3), rng.uniform(0.3, 0.8)
-    rt60s = rt60_s * np.interp(
-        np.log2(_BANDS_HZ), np.log2((125.0, 500.0, 1000.0, 8000.0)), (low, 1.0, 1.0, high)
-    )
+    rt60s = rt60_s * np.interp(np.log2(_BANDS_HZ), np.log2((125.0, 500.0, 1000.0, 8000.0)), (low, 1.0, 1.0, high))
     time_s = np.arange(samples) / SAMPLE_RATE
     tail = np.zeros(samples)
     for index, band_rt60_s in enumerate(rt60s):

@@ -15,12 +15,7 @@ def settle_range(owner: object, field: str, lowest: float, highest: float) -> No
     value = getattr(owner, field)
     pair = [value, value] if _is_number(value) else value
     limits = f"two numbers from {lowest:g} to {highest:g}"
-    if (
-        not isinstance(pair, Sequence)
-        or isinstance(pair, str)
-        or len(pair) != 2
-        or not all(map(_is_number, pair))
-    ):
+    if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2 or not all(map(_is_number, pair)):
         raise ConfigError(f"{field} is {value!r}, which is no range.", f"Give {limits}, the lower one first.")
     low, high = float(pair[0]), float(pair[1])
     if not lowest <= low <= high <= highest:
@@ -50,7 +45,7 @@ def settle_choices(owner: object, field: str, known: Collection[str], *, empty: 
     if not isinstance(names, Sequence) or (not names and not empty):
         raise ConfigError(f"{field} is {value!r}.", f"It takes a list of: {', '.join(known)}.")
     for name in names:
-        if name not in known:
+        if name not in list(known):  # a list: the name may be anything, even what has no hash
             raise ConfigError(f"{field} has no {name!r}.", did_you_mean(str(name), list(known)))
     object.__setattr__(owner, field, tuple(names))
 

@@ -25,9 +25,10 @@ _FLOOR_FRAME = 512  # 32 ms: long enough for the colour of a room's noise, short
 class Silence:
     """Shortens or lengthens the silence at the beginning and, drawn separately, at the end.
 
-    `actions`: "trim" cuts off what lies `threshold_db` below the loudest frame (10 ms, root mean square), but for
-    a margin drawn from `margin_s`; "insert" adds a stretch of `insert_s` seconds made of one of `fills`:
-    digital "zeros", white "noise" at `noise_dbfs`, or noise with level and colour of the clip's own "floor".
+    `actions`: "trim" cuts up to the first frame (10 ms) that is louder than `threshold_db` relative to the
+    loudest one, but for a margin drawn from `margin_s`; "insert" adds a stretch of `insert_s` seconds made of
+    one of `fills`: digital "zeros", white "noise" at `noise_dbfs`, or noise with the level and colour of the
+    clip's own "floor".
     """
 
     stage: ClassVar[Literal["waveform", "features"]] = "waveform"

@@ -41,9 +41,7 @@ class SpecAugment:
         return torch.where(hidden.to(features.device), mean, features)
 
 
-def _bars(
-    batch: int, size: int, count: int, width: tuple[float, float], generator: torch.Generator
-) -> torch.Tensor:
+def _bars(batch: int, size: int, count: int, width: tuple[float, float], generator: torch.Generator) -> torch.Tensor:
     """(batch, size), true under any of `count` masks."""
     draws = torch.rand(2, batch, count, 1, generator=generator, device=generator.device)
     length = torch.round(size * (width[0] + (width[1] - width[0]) * draws[0]))

@@ -54,10 +54,6 @@ def read(root: Path, subset: str | None = None) -> Protocol:
             field: next((row[name] for name in names if row.get(name) not in (None, "", "-")), None)
             for field, names in _FIELDS.items()
         }
-        tags = {
-            key: value for key, value in row.items() if key not in _TAKEN and isinstance(value, str) and value
-        }
+        tags = {key: value for key, value in row.items() if key not in _TAKEN and isinstance(value, str) and value}
         utterances.append(Utterance(stem if unique else row["path"], path, label, tags=tags, **fields))
-    return Protocol(
-        root.stem if root.stem != "manifest" else root.resolve().parent.name, subset, tuple(utterances)
-    )
+    return Protocol(root.stem if root.stem != "manifest" else root.resolve().parent.name, subset, tuple(utterances))

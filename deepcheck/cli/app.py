@@ -1,0 +1,90 @@
+"""The Typer app: the table of commands, and the one place where errors become messages and exit codes.
+
+Exit codes: 0 done; 1 error; 2 wrong usage; 3 done, but some files could not be scored; 4 `--fail-on` was met;
+130 interrupted.
+"""
+
+import os
+import sys
+from enum import IntEnum
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from deepcheck import __version__
+from deepcheck.cli import evaluate, models, scan, train
+from deepcheck.errors import DeepcheckError
+
+
+class Exit(IntEnum):
+    """What a shell script may rely on."""
+
+    DONE = 0
+    ERROR = 1
+    USAGE = 2
+    SOME_NOT_SCORED = 3
+    FAIL_ON = 4
+    INTERRUPTED = 130
+
+
+class _Guarded(TyperGroup):
+    """Turns whatever a command raises into a sentence on stderr and an exit code; `--debug` lets it through."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except DeepcheckError as error:
+            if ctx.params.get("debug"):
+                raise
+            _complain(error.message, error.hint)
+            raise typer.Exit(Exit.ERROR) from None
+        except KeyboardInterrupt:
+            _complain("Interrupted.")
+            raise typer.Exit(Exit.INTERRUPTED) from None
+        except BrokenPipeError:
+            # Whoever read our output has gone (`| head`): nothing more to say, not even at shutdown.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(Exit.DONE) from None
+
+
+def _complain(message: str, hint: str = "") -> None:
+    from deepcheck.cli.console import say
+
+    say(f"Error: {message}", style="bold red")
+    if hint:
+        say(hint)
+
+
+app = typer.Typer(
+    cls=_Guarded,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 error, 2 usage, 3 some files could not be scored, 4 --fail-on was met.",
+)
+
+app.command("scan")(scan.command)
+app.command("train")(train.command)
+app.command("eval")(evaluate.command)
+app.add_typer(models.app, name="models")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"deepcheck {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Tell genuine speech from synthetic speech, offline.
+
+    Start with: deepcheck scan ./recordings
+    """

@@ -1,0 +1,112 @@
+"""Drawing the events of a training: a bar of the epoch under a line per finished one."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from deepcheck.cli.console import err, say
+from deepcheck.engine.events import Done, EpochDone, Event, Skipped, Started, Step
+from deepcheck.errors import DeepcheckError
+
+
+class TrainingView:
+    """Draws on stderr; where that is no terminal, one line an epoch remains. Optionally feeds TensorBoard."""
+
+    def __init__(self, tensorboard: Path | None = None) -> None:
+        self.bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]}"),
+            TextColumn("{task.fields[speed]} clips/s"),
+            TimeRemainingColumn(),
+            console=err(),
+            transient=True,
+            disable=not err().is_terminal,
+        )
+        self.writer = _writer(tensorboard)
+        self.skipped = 0
+        self.epochs = 0
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+        if self.writer is not None:
+            self.writer.close()
+
+    def draw(self, event: Event) -> None:
+        """Show one event."""
+        _DRAW[type(event)](self, event)
+
+    def started(self, event: Started) -> None:
+        say(f"Training on {event.train}")
+        say(f"Development set {event.dev}")
+        say(f"{event.parameters:,} parameters, {event.device}, {event.precision}, {event.epochs} epochs")
+        if event.first_epoch > 1:
+            say(f"Going on with epoch {event.first_epoch} of an unfinished training.")
+        self.epochs = event.epochs
+        self.task = self.bar.add_task("", total=event.steps_per_epoch, epoch=event.first_epoch, loss="-", speed="-")
+
+    def step(self, event: Step) -> None:
+        task = self.bar.tasks[0]
+        speed = f"{event.clips / task.elapsed:.0f}" if task.elapsed else "-"
+        self.bar.update(
+            self.task, completed=event.step, epoch=f"{event.epoch}/{self.epochs}", loss=f"{event.loss:.4f}", speed=speed
+        )
+
+    def skip(self, event: Skipped) -> None:
+        self.skipped += 1
+        say(f"Left out: {event.path}: {event.reason}", style="yellow")
+
+    def epoch(self, event: EpochDone) -> None:
+        self.bar.reset(self.task)
+        say(
+            f"epoch {event.epoch}/{self.epochs}  loss {event.loss:.4f}  dev EER {100 * event.dev_eer:.2f} %"
+            f"  {event.clips_per_s:.0f} clips/s  {event.seconds:.0f} s  waited for data {event.waiting:.0%}"
+            + ("  best so far" if event.best else "")
+        )
+        if self.writer is not None:
+            self.writer.add_scalar("train/loss", event.loss, event.epoch)
+            self.writer.add_scalar("dev/eer", event.dev_eer, event.epoch)
+
+    def done(self, event: Done) -> None:
+        thresholds, calibration = event.checkpoint.card.thresholds, event.checkpoint.card.calibration
+        assert thresholds is not None
+        assert calibration is not None
+        say(f"Stopped: {event.reason}. The weights are those of epoch {event.best_epoch}.")
+        figures = event.metrics
+        say(
+            f"On the development set: EER {100 * figures['dev_eer']:.2f} %, AUC {figures['dev_auc']:.4f}, "
+            f"Cllr {figures['dev_cllr']:.3f} bit; spoof at {thresholds.spoof:+.2f} or below, "
+            f"bona fide at {thresholds.bonafide:+.2f} or above."
+        )
+        if event.note:
+            say(f"Note: {event.note}", style="yellow")
+
+
+_DRAW: dict[type, Any] = {
+    Started: TrainingView.started,
+    Step: TrainingView.step,
+    Skipped: TrainingView.skip,
+    EpochDone: TrainingView.epoch,
+    Done: TrainingView.done,
+}
+
+
+def _writer(folder: Path | None) -> Any:
+    if folder is None:
+        return None
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise DeepcheckError(
+            "TensorBoard is not installed.", "Install it with: pip install 'deepcheck[tensorboard]'"
+        ) from None
+    return SummaryWriter(str(folder))

@@ -1,0 +1,1 @@
+"""Scanning recordings: finding them, judging them, one result each."""

@@ -1,0 +1,51 @@
+"""Which files a scan covers."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from deepcheck.audio.decode import EXTENSIONS
+from deepcheck.errors import DataError
+
+
+@dataclass(frozen=True)
+class Found:
+    """`files` to be scored in order; `unreadable` holds (path, reason) of folders that could not be opened."""
+
+    files: tuple[Path, ...]
+    unreadable: tuple[tuple[Path, str], ...]
+
+
+def discover(paths: Iterable[str | Path]) -> Found:
+    """Files as given, and below each folder every file with a known ending, in alphabetical order, each once.
+
+    A file that is named is taken whatever it is called; hidden files and folders below a folder are passed over,
+    and links to folders are not followed. A named path that does not exist is kept, to become a row of the
+    report, unless there is nothing else: then, as when no audio is found at all, `DataError`.
+    """
+    given = [Path(path) for path in paths]
+    files: dict[Path, None] = {}
+    unreadable: list[tuple[Path, str]] = []
+
+    def refuse(error: OSError) -> None:
+        unreadable.append((Path(error.filename), "no permission to open the folder"))
+
+    for path in given:
+        if not path.is_dir():
+            files[path] = None
+            continue
+        for folder, folders, names in os.walk(path, onerror=refuse):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(names):
+                if not name.startswith(".") and Path(name).suffix[1:].lower() in EXTENSIONS:
+                    files[Path(folder, name)] = None
+    if given and not any(path.exists() for path in given):
+        raise DataError(f"There is nothing at {', '.join(str(path) for path in given[:3])}.", "Check the path.")
+    if not files and not unreadable:
+        places = ", ".join(str(path) for path in given)
+        raise DataError(
+            f"There is no audio or video file in {places}.",
+            "Files are recognised by their ending (wav, mp3, m4a, mp4 ...); one that is named is always tried.",
+        )
+    return Found(tuple(files), tuple(unreadable))
