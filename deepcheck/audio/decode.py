@@ -18,9 +18,14 @@ from deepcheck.errors import AudioError
 SAMPLE_RATE = 16_000  # Hz
 Waveform = NDArray[np.float32]
 
-EXTENSIONS = frozenset(
-    ["wav", "wave", "w64", "flac", "mp3", "mp2", "ogg", "oga", "opus", "spx", "aif", "aiff", "aifc", "caf", "au", "snd", "m4a", "m4b", "m4p", "aac", "ac3", "amr", "wma", "wv", "gsm", "mp4", "m4v", "mov", "3gp", "3g2", "webm", "mkv", "mka", "avi", "wmv", "asf", "flv", "ogv", "mpg", "mpeg", "ts", "mts", "m2ts", "vob"]
-)
+# fmt: off
+EXTENSIONS = frozenset({
+    "wav", "wave", "w64", "flac", "mp3", "mp2", "ogg", "oga", "opus", "spx", "aif", "aiff", "aifc", "caf", "au", "snd",
+    "m4a", "m4b", "m4p", "aac", "ac3", "amr", "wma", "wv", "gsm",
+    "mp4", "m4v", "mov", "3gp", "3g2", "webm", "mkv", "mka", "avi", "wmv", "asf", "flv", "ogv", "mpg", "mpeg", "ts",
+    "mts", "m2ts", "vob",
+})
+# fmt: on
 """File name endings that a folder scan takes for audio, or video with an audio track (lower case, no dot)."""
 
 # ffmpeg also reads playlists and scripts that name other files or hosts; only containers of sound get in.

@@ -1,7 +1,7 @@
 """`deepcheck models`: what models there are, and which one is used."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -141,8 +141,9 @@ def import_model(
 
     checkpoint = load_checkpoint(file)
     checkpoint.build()
-    place = store.place_of(name or file.name.removesuffix(store.SUFFIX))
+    name = name or file.name.removesuffix(store.SUFFIX)
+    place = store.place_of(name)
     if place.exists():
-        raise ModelError(f"There is a model {place.name} already.", "Choose another --name.")
-    save_checkpoint(checkpoint, place)
-    say(f"Stored as {place.name.removesuffix(store.SUFFIX)}.")
+        raise ModelError(f'There is a model "{name}" already.', "Choose another --name.")
+    save_checkpoint(replace(checkpoint, card=replace(checkpoint.card, name=name)), place)
+    say(f"Stored as {name}.")

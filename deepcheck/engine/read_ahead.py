@@ -25,9 +25,10 @@ def read_ahead(paths: Sequence[Path], size: int, hop: int, jobs: int, ahead: int
     def put(item: tuple[int, Window | End] | BaseException | None) -> None:
         while not stop.is_set():
             try:
-                return items.put(item, timeout=0.1)
+                items.put(item, timeout=0.1)
             except queue.Full:
                 continue
+            return
 
     def put_window(index: int, window: Window) -> None:
         put((index, window))

@@ -99,7 +99,7 @@ class Thresholds:
     bonafide: float
 
     def verdict(self, llr: float) -> str:
-        """One of "spoof", "bona fide" and, between the thresholds, "inconclusive"; where they meet, "spoof"."""
+        """One of "spoof", "bona fide" and, between the two, "inconclusive"; where they meet, "spoof"."""
         if llr <= self.spoof:
             return "spoof"
         return "bona fide" if llr >= self.bonafide else "inconclusive"

@@ -69,7 +69,8 @@ def proportion(successes: int, trials: int, confidence: float = 0.95) -> Interva
     rate, shrink = successes / trials, 1 + z * z / trials
     middle = (rate + z * z / (2 * trials)) / shrink
     half = z * math.sqrt(rate * (1 - rate) / trials + (z / (2 * trials)) ** 2) / shrink
-    return Interval(max(0.0, middle - half), min(1.0, middle + half))
+    # Rounding may push an end of 0 or 1 to the wrong side of the rate itself.
+    return Interval(max(0.0, min(rate, middle - half)), min(1.0, max(rate, middle + half)))
 
 
 def tolerated_errors(trials: int, rate: float, confidence: float = 0.95) -> int | None:

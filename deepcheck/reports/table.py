@@ -82,8 +82,8 @@ def explain(basis: Basis) -> str:
     )
     if basis.false_alarm is not None and basis.miss is not None and basis.confidence is not None:
         text += (
-            f" The thresholds were fitted on {basis.bonafide} genuine and {basis.spoof} synthetic recordings kept aside "
-            f"in training: there at most {100 * basis.false_alarm:g} % of genuine recordings are called spoof and at "
+            f" The thresholds were fitted on {basis.bonafide} genuine and {basis.spoof} synthetic recordings kept "
+            f"aside in training: there at most {100 * basis.false_alarm:g} % of genuine recordings are called spoof and at "
             f"most {100 * basis.miss:g} % of spoofs bona fide ({100 * basis.confidence:g} % confidence). "
             "On other material the rates differ; a verdict is evidence, not proof."
         )

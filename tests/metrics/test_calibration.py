@@ -163,7 +163,7 @@ def test_the_guarantee_holds_in_as_many_draws_as_promised(grid):
         # A score on the grid stands for all within half a step of it.
         half = grid / 2 if grid else 0
         broken += normal.cdf(fitted.spoof - half) > 0.01, normal.cdf(-fitted.bonafide - half) > 0.05
-    # The binomial with the tolerated 1 of 500 and 4 of 200 errors: 4.0 % and 2.6 %; 3 standard errors are 2.4 %.
+    # The binomial with the tolerated 1 of 500 and 4 of 200 errors; 3 standard errors are below 2.4 %.
     exact = np.array([0.0398, 0.0264])
     assert np.all(broken / draws < exact + 0.024)
     if not grid:

@@ -1,0 +1,107 @@
+"""Tiny detectors and synthetic sound: no test needs a download, a GPU, or anything but the repository."""
+
+import os
+import wave
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from deepcheck.audio.decode import SAMPLE_RATE, Waveform
+from deepcheck.card import Card, DetectorSpec
+from deepcheck.checkpoint import save_checkpoint, snapshot
+from deepcheck.detectors.base import Detector, build
+from deepcheck.metrics.calibration import Calibration, Thresholds
+
+TINY = DetectorSpec("resnet18", {"width": 4, "frontend": {"name": "mel", "bins": 20}, "window_s": 1.0})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store of its own for every test, so that none meets the user's models."""
+    place = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("DEEPCHECK_HOME", str(place))
+    return place
+
+
+def speechlike(duration_s: float = 3.0, seed: int = 0, f0_hz: float = 120.0) -> Waveform:
+    """Syllables of a buzzing source through moving formants: enough of a voice for a voice activity detector."""
+    rng = np.random.default_rng(seed)
+    n = round(duration_s * SAMPLE_RATE)
+    t = np.arange(n) / SAMPLE_RATE
+    f0 = f0_hz * (
+        1 + 0.15 * np.sin(2 * np.pi * 0.7 * t + rng.uniform(0, 6)) + 0.01 * rng.standard_normal(n).cumsum() / 60
+    )
+    phase = 2 * np.pi * np.cumsum(f0) / SAMPLE_RATE
+    first = 550 + 250 * np.sin(2 * np.pi * 1.9 * t + rng.uniform(0, 6))
+    second = 1500 + 600 * np.sin(2 * np.pi * 1.3 * t + rng.uniform(0, 6))
+    sound = np.zeros(n)
+    for k in range(1, 30):
+        gain = sum(np.exp(-(((k * f0 - f) / 180) ** 2)) for f in (first, second, 2600.0)) + 0.02
+        sound += gain / k**0.5 * np.sin(k * phase)
+    sound *= 0.55 + 0.45 * np.sin(2 * np.pi * 3.5 * t + rng.uniform(0, 6))
+    sound = 0.3 * sound / np.abs(sound).max() + 1e-4 * rng.standard_normal(n)
+    return sound.astype(np.float32)
+
+
+def write_wav(path: Path, samples: Waveform, rate: int = SAMPLE_RATE) -> Path:
+    """16-bit PCM, mono."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
+    return path
+
+
+@pytest.fixture
+def tiny() -> Detector:
+    """A ResNet18 four channels wide, random weights, 1 s windows."""
+    torch.manual_seed(0)
+    return build(TINY).eval()
+
+
+@pytest.fixture
+def stored_model(tiny: Detector, home: Path) -> Callable[..., str]:
+    """Stores a tiny calibrated model under a name and makes nothing current."""
+
+    def store_it(name: str = "tiny", spoof: float = -1.0, bonafide: float = 1.0, offset: float = 0.0) -> str:
+        card = Card(
+            name,
+            tiny.spec,
+            calibration=Calibration(1.0, offset),
+            thresholds=Thresholds(spoof, bonafide),
+            rates={"false_alarm": 0.01, "miss": 0.05, "confidence": 0.95, "bonafide": 500, "spoof": 400},
+            metrics={"dev_eer": 0.125},
+            parameters=sum(p.numel() for p in tiny.parameters()),
+        )
+        save_checkpoint(snapshot(tiny, card), home / "models" / f"{name}.safetensors")
+        return name
+
+    return store_it
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """Two folders of labelled recordings that even a tiny detector tells apart: voices, and buzzing tones."""
+    for i in range(12):
+        write_wav(
+            tmp_path / "corpus" / "bonafide" / f"site{i % 3}" / f"b{i}.wav", speechlike(1.5, seed=i, f0_hz=100 + 9 * i)
+        )
+        t = np.arange(round(1.5 * SAMPLE_RATE)) / SAMPLE_RATE
+        tone = 0.2 * np.sign(np.sin(2 * np.pi * (180 + 23 * i) * t)).astype(np.float32)
+        write_wav(tmp_path / "corpus" / "spoof" / f"system{i % 3}" / f"s{i}.wav", tone)
+    return tmp_path / "corpus"
+
+
+os.environ.setdefault("NO_COLOR", "1")
