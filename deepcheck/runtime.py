@@ -3,8 +3,10 @@
 import os
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
 from deepcheck.errors import ConfigError
 
@@ -44,7 +46,7 @@ def _cpu_flags() -> frozenset[str]:
 def has_fast_bf16(device: torch.device) -> bool:
     """Whether bfloat16 arithmetic is native on `device`, so that autocast saves time instead of costing it."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(_cpu_flags() & {"avx512_bf16", "amx_bf16"})
 
 
@@ -55,6 +57,13 @@ def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
     if precision == "auto":
         return torch.bfloat16 if has_fast_bf16(device) else torch.float32
     return torch.bfloat16 if precision == "bf16" else torch.float32
+
+
+def move(module: nn.Module, device: torch.device) -> None:
+    """Bring `module` to `device`, weights channels last, which convolutions take faster; in place."""
+    # torch's own annotations of `to` leave out memory_format.
+    settings: dict[str, Any] = {"device": device, "memory_format": torch.channels_last}
+    module.to(**settings)
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:

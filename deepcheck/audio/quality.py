@@ -34,10 +34,10 @@ def assess(windows: NDArray[np.float32]) -> tuple[list[Quality], NDArray[np.floa
     qualities = [
         Quality.SILENT
         if peak[i] < SILENCE_PEAK
-        else Quality.CLIPPED
-        if at_peak[i] > CLIPPED_SHARE
         else Quality.NO_SPEECH
         if speech[i] < MIN_SPEECH_SHARE
+        else Quality.CLIPPED
+        if at_peak[i] > CLIPPED_SHARE
         else Quality.SPEECH
         for i in range(len(windows))
     ]

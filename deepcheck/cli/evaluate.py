@@ -42,7 +42,8 @@ def command(
     trials = read_data(data, protocol, subset)
     say(trials.describe())
     evaluations = []
-    for model in [load(name) for name in models or [None]]:
+    names: list[str | None] = [*models] if models else [None]
+    for model in [load(name) for name in names]:
         with counting(f"Scoring with {model.card.name}") as progress:
             evaluations.append(evaluate(model, trials, device=device, jobs=jobs, progress=progress))
     keys = [key.strip() for key in by.split(",") if key.strip()]

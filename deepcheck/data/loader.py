@@ -57,11 +57,11 @@ class TrainingSet(Dataset[_Sample]):
         self.cache: dict[int, Waveform] = {}
 
     def __getitem__(self, draw: Draw) -> _Sample:
-        utterance = self.utterances[draw.index]
+        utterance = self.utterances[draw.item]
         label = float(utterance.label or 0)
         rng = np.random.default_rng(draw.seed)
         try:
-            waveform = self._decoded(draw.index)
+            waveform = self._decoded(draw.item)
         except AudioError as error:
             return _Sample(None, label, str(utterance.path), error.message)
         length = int(rng.integers(self.min_crop, self.window + 1))

@@ -13,9 +13,9 @@ from deepcheck.seeding import seed_of
 
 
 class Draw(NamedTuple):
-    """An utterance to load (its index) and the seed of everything random that happens to it."""
+    """An utterance to load (its index, `item`) and the seed of everything random that happens to it."""
 
-    index: int
+    item: int
     seed: int
 
 

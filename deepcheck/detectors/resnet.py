@@ -74,11 +74,13 @@ class ResNet18(Detector):
 
     def features(self, waveform: Tensor) -> Tensor:
         """(batch, samples) -> (batch, 1, bins, frames)."""
-        return self.frontend(waveform)
+        features: Tensor = self.frontend(waveform)
+        return features
 
     def logit(self, features: Tensor) -> Tensor:
         """(batch, 1, bins, frames) -> (batch,)."""
-        return self.head(self.dropout(self.embedding(features))).squeeze(-1)
+        logit: Tensor = self.head(self.dropout(self.embedding(features)))
+        return logit.squeeze(-1)
 
     def embedding(self, features: Tensor) -> Tensor:
         """(batch, 1, bins, frames) -> (batch, 8 * width), what the last layer reads."""

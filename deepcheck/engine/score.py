@@ -14,7 +14,7 @@ from deepcheck.audio.windows import Window
 from deepcheck.detectors.base import Detector
 from deepcheck.engine.read_ahead import read_ahead
 from deepcheck.metrics.calibration import Calibration
-from deepcheck.runtime import autocast, cores, pick_device, pick_dtype
+from deepcheck.runtime import autocast, cores, move, pick_device, pick_dtype
 
 _GPU_BATCH = 64
 _IDENTITY = Calibration(1.0, 0.0)
@@ -81,7 +81,8 @@ class Scorer:
     ) -> None:
         self.device = pick_device(device) if isinstance(device, str) else device
         self.dtype = pick_dtype(precision, self.device)
-        self.detector = detector.to(self.device, memory_format=torch.channels_last)
+        self.detector = detector
+        move(detector, self.device)
         self.calibration = calibration or _IDENTITY
         self.batch_size = batch_size or (_GPU_BATCH if self.device.type == "cuda" else detector.cpu_batch)
         self.check = check
@@ -91,7 +92,9 @@ class Scorer:
     def logits(self, windows: NDArray[np.float32]) -> NDArray[np.float64]:
         """(batch, samples) -> (batch,) logits; the detector must be in eval mode."""
         with torch.inference_mode(), autocast(self.device, self.dtype):
-            return self.detector.score(torch.from_numpy(windows).to(self.device)).double().cpu().numpy()
+            scores = self.detector.score(torch.from_numpy(windows).to(self.device))
+            logits: NDArray[np.float64] = scores.double().cpu().numpy()
+        return logits
 
     def llrs(self, windows: NDArray[np.float32]) -> NDArray[np.float64]:
         """(batch, samples) -> (batch,) calibrated log-likelihood ratios."""

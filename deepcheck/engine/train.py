@@ -31,7 +31,7 @@ from deepcheck.errors import ConfigError, DataError
 from deepcheck.metrics.calibration import fit_calibration, fit_thresholds
 from deepcheck.metrics.detection import auc, cllr, eer
 from deepcheck.metrics.intervals import tolerated_errors
-from deepcheck.runtime import autocast, cores, pick_device, pick_dtype
+from deepcheck.runtime import autocast, cores, move, pick_device, pick_dtype
 from deepcheck.seeding import seed_of
 
 
@@ -77,7 +77,7 @@ class _Run:
         torch.manual_seed(seed_of("weights", config.seed))
         arguments = dict(config.detector)
         self.detector: Detector = build(DetectorSpec(arguments.pop("name"), arguments))
-        self.detector.to(self.device, memory_format=torch.channels_last)
+        move(self.detector, self.device)
         self.optimizer = _optimizer(self.detector, config.optimizer)
         workers = config.data.workers
         if workers is None:
@@ -180,7 +180,7 @@ class _Run:
         targets = labels * (1 - config.label_smoothing) + config.label_smoothing / 2
         loss = F.binary_cross_entropy_with_logits(logits.float(), targets)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.detector.parameters(), config.clip_norm)
         self.optimizer.step()
         return float(loss.detach())

@@ -29,7 +29,7 @@ class Span:
 
     def split(self, tensor: Tensor) -> Tensor:
         """`tensor` with this axis viewed as three; units then lie on `dim + 1`."""
-        return tensor.unflatten(self.dim, (self.blocks, -1, self.size))
+        return torch.unflatten(tensor, self.dim, (self.blocks, -1, self.size))
 
     def join(self, tensor: Tensor) -> Tensor:
         """The inverse of `split`."""

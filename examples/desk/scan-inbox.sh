@@ -29,7 +29,9 @@ mkdir -p -- "$ARCHIVE"
 exec 9>"$ARCHIVE/.lock"
 flock --nonblock 9 || exit 0
 
-[[ -n $(find "$INBOX" -type f ! -name '.*' -print -quit) ]] || exit 0
+# Every file is named, whatever it is called, so that one that is no audio is reported and does not lie there for ever.
+mapfile -d '' -t files < <(find "$INBOX" -type f ! -name '.*' -print0 | sort -z)
+((${#files[@]})) || exit 0
 
 timestamp=$(date +%Y-%m-%dT%H%M%S)
 while [[ -e $ARCHIVE/$timestamp.csv ]]; do
@@ -41,7 +43,7 @@ log=$(mktemp)
 trap 'rm -f -- "$log"' EXIT
 
 status=0
-deepcheck scan "$INBOX" --format csv --output "$report" --fail-on spoof >"$log" 2>&1 9>&- || status=$?
+deepcheck scan "${files[@]}" --format csv --output "$report" --fail-on spoof >"$log" 2>&1 9>&- || status=$?
 case $status in
   0) word=clear ;;
   3) word=INCOMPLETE ;;
@@ -70,10 +72,6 @@ with report.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as 
     os.fsync(file.fileno())
 if rows and not {"path", "status", "verdict", "sha256"} <= rows[0].keys():
     sys.exit(f"scan-inbox: {report} lacks a column; the inbox is untouched")
-
-if not rows:
-    report.unlink()
-    sys.exit(print(f"scan-inbox: no recordings among the files in {inbox}", file=sys.stderr))
 
 
 def sha256(path):
