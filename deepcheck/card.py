@@ -27,8 +27,10 @@ class Card:
     """What is known of a model beside its weights; all of it fits into a file's header.
 
     `calibration` and `thresholds` turn logits into verdicts; `rates` are what the thresholds were fitted for
-    (`false_alarm`, `miss`, `confidence`) and on how many development recordings (`bonafide`, `spoof`); `history`
-    has one row for each stage of the model's life; `parent` is the model that it was grown or pruned from.
+    (`false_alarm` and `miss`, as far as the data could show them, with `confidence`) and on how many development
+    recordings (`bonafide`, `spoof`); `history`
+    has one row for each stage of the model's life; `parent` is the model that it was grown or pruned from, and
+    `grown_from` the widths before its last growth, by name of group: units beyond are the newest.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Card:
     metrics: Mapping[str, float] = field(default_factory=dict)
     history: tuple[Mapping[str, Any], ...] = ()
     parent: str | None = None
+    grown_from: Mapping[str, int] = field(default_factory=dict)
     created: str = ""
     version: str = ""
     parameters: int = 0

@@ -30,7 +30,7 @@ class Checkpoint:
     def build(self) -> Detector:
         """The detector with these weights, on the CPU, in eval mode; `ModelError` if they do not fit."""
         detector = build(self.card.spec)
-        set_widths(detector, detector.groups(), self.card.widths)
+        set_widths(detector, self.card.widths)
         try:
             detector.load_state_dict(dict(self.tensors))
         except RuntimeError as error:

@@ -60,6 +60,7 @@ class OptimizerConfig:
     warmup_steps: int = 200
     clip_norm: float = 1.0
     label_smoothing: float = 0.0
+    average: float = 0.0  # decay per step of a running mean of the weights, which is what is tested; 0: none
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,16 @@ class TrainConfig:
     device: str = "auto"
     precision: str = "auto"
     save_minutes: float = 5.0
-    detector: Mapping[str, Any] = field(default_factory=lambda: {"name": "resnet18"})
+    detector: Mapping[str, Any] = field(default_factory=dict)  # resnet18 unless it has a name
     data: DataConfig = field(default_factory=DataConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     augment: Sequence[Mapping[str, Any]] = ()
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
+
+    def __post_init__(self) -> None:
+        # So that `--set detector.width=32` alone says enough.
+        object.__setattr__(self, "detector", {"name": "resnet18", **self.detector})
 
 
 def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -> TrainConfig:
@@ -104,12 +109,13 @@ def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -
             raw = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
         except OSError as error:
             raise ConfigError(f"The settings {path} cannot be read: {error.strerror}.") from None
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
         if not isinstance(raw, dict):
             raise ConfigError(f"{path} holds no settings but a {type(raw).__name__}.")
+        data = raw.get("data")
         for subset in ("train", "dev"):
-            place = (raw.get("data") or {}).get(subset)
+            place = data.get(subset) if isinstance(data, dict) else None
             if isinstance(place, dict) and place.get("path"):
                 place["path"] = str(Path(path).parent / Path(str(place["path"])).expanduser())
     for override in overrides:
@@ -175,7 +181,9 @@ def _override(raw: dict[str, Any], override: str) -> None:
     *parents, last = key.strip().split(".")
     level = raw
     for parent in parents:
-        level = level.setdefault(parent, {})
+        if level.get(parent) is None:
+            level[parent] = {}
+        level = level[parent]
         if not isinstance(level, dict):
             raise ConfigError(f'"{key}" cannot be set: "{parent}" is a single value.')
     try:

@@ -40,7 +40,7 @@ class Registry:
         """The object behind `name`; `ConfigError` with the nearest name if there is none."""
         target = self._rows.get(name) or self._plugins().get(name)
         if target is None:
-            raise ConfigError(f'There is no {self.kind} "{name}".', did_you_mean(name, self.names()))
+            raise ConfigError(f'There is no {self.kind} "{name}".', did_you_mean(str(name), self.names()))
         module, _, attribute = target.partition(":")
         return getattr(import_module(module), attribute)
 

@@ -84,13 +84,13 @@ def current() -> str:
 
 def set_current(name: str) -> None:
     """Make `name` the model of commands that name none; `ModelError` if there is no such model."""
-    resolve(name)
+    _stored(name)
     write_atomically(home() / "current", f"{name}\n")
 
 
 def remove(name: str) -> None:
     """Delete one of the user's own models; if it was the current one, the shipped default takes its place."""
-    entry = resolve(name)
+    entry = _stored(name)
     if entry.shipped:
         raise ModelError(f'"{name}" came with the package and cannot be removed.')
     entry.path.unlink()
@@ -112,10 +112,20 @@ def resolve(name: str | None = None) -> Entry:
             raise ModelError(f"There is no model file {path}.")
         return Entry(path.stem, path, False)
     if entry is None:
-        hint = did_you_mean(wanted, list(known))
-        if name is None:
-            hint += " Choose one with: deepcheck models use NAME."
-        raise ModelError(f'There is no model "{wanted}".', hint)
+        raise _no_such(wanted, " Choose one with: deepcheck models use NAME." if name is None else "")
     if entry.shipped and sha256(entry.path) != shipped()[entry.name]["sha256"]:
         raise ModelError(f"The shipped model {entry.path} has been changed or damaged.", "Install deepcheck again.")
     return entry
+
+
+def _stored(name: str) -> Entry:
+    """The model called `name`; a file that happens to be called so does not count."""
+    for entry in entries():
+        if entry.name == name:
+            return entry
+    raise _no_such(name)
+
+
+def _no_such(name: str, way_out: str = "") -> ModelError:
+    known = [entry.name for entry in entries()]
+    return ModelError(f'There is no model "{name}".', did_you_mean(name, known) + way_out)

@@ -4,6 +4,9 @@ PyAV's wheel carries ffmpeg's libraries, soxr resamples. Training and scanning s
 two decoders of one codec differ by more than a detector should notice.
 """
 
+import os
+import stat
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -33,8 +36,10 @@ _FORMATS = (
     "wav,w64,flac,mp3,ogg,aiff,caf,au,aac,ac3,eac3,amr,amrnb,amrwb,wv,gsm,ape,tta,nistsphere,"
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,asf,asf_o,flv,mpeg,mpegts,mpegvideo"
 )
-# Containers whose header states the true length, so that a shorter decode means a truncated file.
-_STATES_LENGTH = {"wav", "w64", "flac", "aiff", "mov,mp4,m4a,3gp,3g2,mj2"}
+# Containers whose header states the true length, so that a shorter decode means a truncated file. Of a wav, ffmpeg
+# tells only what is there; its header is read here.
+_STATES_LENGTH = {"flac", "aiff", "au", "mov,mp4,m4a,3gp,3g2,mj2"}
+_UNKNOWN_SIZE = 0x7FFFF000  # what a recorder that cannot rewind writes into a wav: this or more, or nothing
 _DAMAGED_SHARE = 0.1  # of all packets; a few bad ones (tags at the end of an mp3) are ordinary
 
 
@@ -46,6 +51,9 @@ def decode(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Iterator[Wavefor
     empty, no audio, protected, damaged or truncated; with a truncated file that is known only at its end.
     """
     try:
+        mode = Path(path).stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise AudioError("this is a pipe or a device, not a file")  # opening it could wait for ever
         with Path(path).open("rb") as file:
             if not file.read(1):
                 raise AudioError("the file is empty")
@@ -70,7 +78,7 @@ def _decode_open_file(file: BinaryIO, sample_rate: int) -> Iterator[Waveform]:
     try:
         # An open file, not its name: ffmpeg would take "http://..." or "concat:..." in a name at its word.
         container = av.open(file, options={"format_whitelist": _FORMATS}, metadata_errors="replace")
-    except av.error.InvalidDataError:
+    except av.error.FFmpegError:  # which one depends on the first format that seemed to fit
         raise AudioError("not audio or video in a known format, or damaged at its beginning") from None
     with container:
         track = container.streams.best("audio")
@@ -83,7 +91,12 @@ def _decode_open_file(file: BinaryIO, sample_rate: int) -> Iterator[Waveform]:
             yield block
         if not samples:
             raise AudioError("the audio track holds no samples")
-        _refuse_truncated(container, track, samples / sample_rate)
+        decoded_s = samples / sample_rate
+        stated_s = _stated_by_wav(file, decoded_s) if container.format.name == "wav" else _stated_s(container, track)
+        if stated_s is not None and decoded_s < 0.98 * stated_s - 0.25:
+            raise AudioError(
+                f"the file is truncated: its header promises {stated_s:.1f} s, the sound ends after {decoded_s:.1f} s"
+            )
 
 
 def _refuse_undecodable(track: Any) -> None:
@@ -94,19 +107,26 @@ def _refuse_undecodable(track: Any) -> None:
         raise AudioError("the audio track is in a codec that cannot be decoded here")
 
 
-def _refuse_truncated(container: Any, track: Any, decoded_s: float) -> None:
+def _stated_s(container: Any, track: Any) -> float | None:
     if container.format.name not in _STATES_LENGTH:
-        return
+        return None
     if track.duration is not None and track.time_base is not None:
-        stated_s = float(track.duration * track.time_base)
-    elif container.duration is not None:
-        stated_s = container.duration / 1_000_000  # AV_TIME_BASE
-    else:
-        return
-    if decoded_s < 0.98 * stated_s - 0.25:
-        raise AudioError(
-            f"the file is truncated: its header promises {stated_s:.1f} s, the sound ends after {decoded_s:.1f} s"
-        )
+        return float(track.duration * track.time_base)
+    return None if container.duration is None else container.duration / 1_000_000  # AV_TIME_BASE
+
+
+def _stated_by_wav(file: BinaryIO, decoded_s: float) -> float | None:
+    """The length that a RIFF header promises: what was decoded, over the share of the data that is there."""
+    whole = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    form = {b"RIFF": "<4sI", b"RIFX": ">4sI"}.get(file.read(12)[:4])
+    while form and len(header := file.read(8)) == 8:
+        name, size = struct.unpack(form, header)
+        there = whole - file.tell()
+        if name == b"data":
+            return decoded_s * size / there if there and size < _UNKNOWN_SIZE else None
+        file.seek(size + size % 2, os.SEEK_CUR)
+    return None
 
 
 def _frames(container: Any, track: Any) -> Iterator[Any]:

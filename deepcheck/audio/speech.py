@@ -20,6 +20,8 @@ _CONTEXT = 64  # samples of the chunk before that each chunk sees
 class SpeechDetector(nn.Module):
     """Silero VAD v6 for 16 kHz: (batch, samples) -> (batch, samples // 512) probabilities of speech."""
 
+    basis: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("basis", torch.zeros(258, 1, 256))

@@ -25,11 +25,14 @@ def command(
     device: Device = "auto",
     jobs: Jobs = None,
 ) -> None:
-    """Evaluate models: EER with interval, error rates at the stored thresholds, per system and per source.
+    """Evaluate models: error rates in all, per system and per source.
+
+    EER with 95 % bootstrap interval, AUC, Cllr, false alarms and misses at
+    the stored thresholds, and the comparison within sources.
 
     Example:
 
-      deepcheck eval default --data corpus/manifest.csv --subset val --by attack,source,language
+      deepcheck eval default --data manifest.csv --subset val --by attack,language
     """
     from deepcheck.cli.app import Exit
     from deepcheck.cli.console import deliver, say, show

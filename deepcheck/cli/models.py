@@ -97,9 +97,12 @@ def show(
     if card.thresholds:
         rows["thresholds"] = f"spoof at {card.thresholds.spoof:+.2f}, bona fide at {card.thresholds.bonafide:+.2f}"
     if card.rates:
+        rates = [
+            f"{name.replace('_', ' ')} {card.rates[name]:.1%}" for name in ("false_alarm", "miss") if name in card.rates
+        ]
         rows["fitted for"] = (
-            f"false alarms {card.rates['false_alarm']:.1%}, misses {card.rates['miss']:.1%}, on "
-            f"{card.rates['bonafide']} bona fide and {card.rates['spoof']} spoof recordings kept aside"
+            f"{', '.join(rates) or 'no rate, for want of data'}, on {card.rates['bonafide']} bona fide and "
+            f"{card.rates['spoof']} spoof recordings kept aside"
         )
     for number, stage in enumerate(card.history, start=1):
         rows[f"stage {number}"] = f"{stage['stage']}: {stage.get('train', '')}"

@@ -54,8 +54,9 @@ def command(
 ) -> None:
     """Score recordings: a verdict each, with the evidence it rests on.
 
-    Reads wav, flac, mp3, ogg, opus, aiff, m4a, aac, webm, wma and the sound of video files. Results go to stdout,
-    progress to stderr. A file that cannot be judged is a row with its reason; the exit code is then 3.
+    Reads wav, flac, mp3, ogg, opus, aiff, m4a, aac, webm, wma and the sound
+    of video files. Results go to stdout, progress to stderr. A file that
+    cannot be judged is a row with its reason; the exit code is then 3.
 
     Examples:
 

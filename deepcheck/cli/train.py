@@ -19,6 +19,9 @@ def command(
         Path | None,
         typer.Option(help="A development set of its own; else whole sources are kept aside.", show_default=False),
     ] = None,
+    dev_subset: Annotated[
+        str | None, typer.Option(help="The part of --dev, else of --data, to develop on.", show_default=False)
+    ] = None,
     name: Annotated[str | None, typer.Option(help="What to call the model.", show_default=False)] = None,
     epochs: Annotated[int | None, typer.Option(min=1, show_default=False)] = None,
     batch_size: Annotated[int | None, typer.Option(min=2, show_default=False)] = None,
@@ -39,13 +42,14 @@ def command(
 ) -> None:
     """Train a detector, calibrate it on data kept aside, and store it.
 
-    A training that was stopped goes on where it was when the same command is given again. Flags win over the YAML.
+    A training that was stopped goes on where it was when the same command
+    is given again. Flags win over the YAML.
 
     Examples:
 
-      deepcheck train --data corpus/manifest.csv --subset train --name mine
+      deepcheck train --data manifest.csv --subset train --name mine
 
-      deepcheck train --config examples/recipes/default.yaml --data corpus/manifest.csv --set seed=1
+      deepcheck train --config examples/recipes/default.yaml --data manifest.csv
     """
     import shutil
 
@@ -60,11 +64,14 @@ def command(
     from deepcheck.engine.train import train
     from deepcheck.errors import ModelError
 
+    place_of_dev = dev or (data if dev_subset else None)
     flags = {
         "data.train.path": data and str(data.absolute()),
         "data.train.protocol": protocol,
         "data.train.subset": subset,
-        "data.dev.path": dev and str(dev.absolute()),
+        "data.dev.path": place_of_dev and str(place_of_dev.absolute()),
+        "data.dev.protocol": protocol if place_of_dev else None,
+        "data.dev.subset": dev_subset,
         "name": name,
         "epochs": epochs,
         "batch_size": batch_size,

@@ -2,4 +2,12 @@
 
 from deepcheck.registry import Registry
 
-DETECTORS = Registry("detector", {"resnet18": "deepcheck.detectors.resnet:ResNet18"})
+DETECTORS = Registry(
+    "detector",
+    {
+        "resnet18": "deepcheck.detectors.resnet:ResNet18",
+        "gru": "deepcheck.detectors.recurrent:GRU",
+        "lstm": "deepcheck.detectors.recurrent:LSTM",
+        "wav2vec2": "deepcheck.detectors.wav2vec2:Wav2Vec2",
+    },
+)

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from deepcheck.card import DetectorSpec
 from deepcheck.detectors import DETECTORS
 from deepcheck.errors import ConfigError
-from deepcheck.plasticity.units import UnitGroup
+from deepcheck.plasticity.units import Plastic, UnitGroup
 
 
-class Detector(nn.Module):
+class Detector(Plastic):
     """Base of all detectors.
 
     A subclass sets `spec` and implements `features`, `logit`, `groups` and `cam_target`; it then has train,

@@ -22,16 +22,17 @@ def read_ahead(paths: Sequence[Path], size: int, hop: int, jobs: int, ahead: int
     indices = iter(range(len(paths)))
     stop = threading.Event()
 
-    def put(item: tuple[int, Window | End] | BaseException | None) -> None:
+    def put(item: tuple[int, Window | End] | BaseException | None) -> bool:
         while not stop.is_set():
             try:
                 items.put(item, timeout=0.1)
             except queue.Full:
                 continue
-            return
+            return True
+        return False
 
-    def put_window(index: int, window: Window) -> None:
-        put((index, window))
+    def put_window(index: int, window: Window) -> bool:
+        return put((index, window))
 
     def work() -> None:
         try:
@@ -61,7 +62,7 @@ def read_ahead(paths: Sequence[Path], size: int, hop: int, jobs: int, ahead: int
         stop.set()
 
 
-def _decode_one(path: Path, size: int, hop: int, put: Callable[[Window], None]) -> End:
+def _decode_one(path: Path, size: int, hop: int, put: Callable[[Window], bool]) -> End:
     samples = 0
 
     def counted() -> Iterator[Waveform]:
@@ -72,7 +73,8 @@ def _decode_one(path: Path, size: int, hop: int, put: Callable[[Window], None]) 
 
     try:
         for window in cut(counted(), size, hop):
-            put(window)
+            if not put(window):
+                break  # nobody reads any more: the rest of the recording, hours perhaps, need not be decoded
     except AudioError as error:
         return samples / SAMPLE_RATE, error.message
     return samples / SAMPLE_RATE, None

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,6 +80,7 @@ class _Run:
         self.detector: Detector = build(DetectorSpec(arguments.pop("name"), arguments))
         move(self.detector, self.device)
         self.optimizer = _optimizer(self.detector, config.optimizer)
+        self.tested = deepcopy(self.detector) if config.optimizer.average else self.detector
         workers = config.data.workers
         if workers is None:
             workers = cores() if cores() > 1 else 0
@@ -108,6 +110,8 @@ class _Run:
             )
         self.detector.load_state_dict(state.tensors["model"])
         restore_optimizer(self.optimizer, state.optimizer)
+        if self.tested is not self.detector:
+            self.tested.load_state_dict(state.tensors["tested"])
         self.progress, self.best = state.progress, state.tensors.get("best", {})
 
     def started(self) -> Started:
@@ -158,7 +162,7 @@ class _Run:
         best = dev_eer < progress.best_eer
         if best:
             progress.best_eer, progress.best_epoch = dev_eer, progress.epoch
-            self.best = {k: v.detach().to("cpu", copy=True) for k, v in self.detector.state_dict().items()}
+            self.best = {k: v.detach().to("cpu", copy=True) for k, v in self.tested.state_dict().items()}
         loss, seconds = progress.loss_sum / progress.clips, progress.seconds
         progress.history.append({"epoch": progress.epoch + 1, "loss": loss, "dev_eer": dev_eer})
         progress.epoch, progress.step = progress.epoch + 1, 0
@@ -183,19 +187,34 @@ class _Run:
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.detector.parameters(), config.clip_norm)
         self.optimizer.step()
+        self._average(done)
         return float(loss.detach())
 
+    @torch.no_grad()
+    def _average(self, done: int) -> None:
+        """Move the tested weights and running statistics towards those being trained, fast at first."""
+        if self.tested is self.detector:
+            return
+        pull = 1 - min(self.config.optimizer.average, (1 + done) / (10 + done))
+        for mean, value in zip(self.tested.state_dict().values(), self.detector.state_dict().values(), strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(value, pull)
+            else:
+                mean.copy_(value)
+
     def _dev_scores(self) -> tuple[np.ndarray, np.ndarray]:
-        scorer = Scorer(self.detector, device=self.device)
+        scorer = Scorer(self.tested, device=self.device)
         return score_by_label(scorer, self.dev_set)
 
     def _save(self) -> None:
-        sets = {"model": dict(self.detector.state_dict()), "best": self.best}
+        sets = {"model": self.detector.state_dict(), "best": self.best}
+        if self.tested is not self.detector:
+            sets["tested"] = self.tested.state_dict()
         save_state(self.state_path, self.progress, to_dict(self.config), sets, self.optimizer)
 
     def done(self) -> Done:
         progress = self.progress
-        self.detector.load_state_dict(self.best)
+        self.tested.load_state_dict(self.best)
         bonafide, spoof = self._dev_scores()
         calibration = fit_calibration(bonafide, spoof)
         bonafide, spoof = calibration.llr(bonafide), calibration.llr(spoof)
@@ -203,12 +222,19 @@ class _Run:
         thresholds = fit_thresholds(
             bonafide, spoof, false_alarm=rates.false_alarm, miss=rates.miss, confidence=rates.confidence
         )
-        note = ""
-        if tolerated_errors(len(bonafide), rates.false_alarm, rates.confidence) is None:
-            note = (
-                f"{len(bonafide)} genuine development recordings are too few to show a false alarm rate of "
-                f"{rates.false_alarm:.1%}; the threshold lies below all of them."
+        shown = {
+            name: rate
+            for name, rate, scores in (("false_alarm", rates.false_alarm, bonafide), ("miss", rates.miss, spoof))
+            if tolerated_errors(len(scores), rate, rates.confidence) is not None
+        }
+        note = (
+            ""
+            if len(shown) == 2
+            else (
+                f"{len(bonafide)} genuine and {len(spoof)} synthetic development recordings are too few to show error "
+                f"rates of {rates.false_alarm:.1%} and {rates.miss:.1%}; the thresholds lie beyond the extreme ones."
             )
+        )
         metrics = {
             "dev_eer": eer(bonafide, spoof)[0],
             "dev_auc": auc(bonafide, spoof),
@@ -216,17 +242,11 @@ class _Run:
         }
         card = Card(
             name=self.config.name,
-            spec=self.detector.spec,
-            widths=describe_widths(self.detector),
+            spec=self.tested.spec,
+            widths=describe_widths(self.tested),
             calibration=calibration,
             thresholds=thresholds,
-            rates={
-                "false_alarm": rates.false_alarm,
-                "miss": rates.miss,
-                "confidence": rates.confidence,
-                "bonafide": len(bonafide),
-                "spoof": len(spoof),
-            },
+            rates={"confidence": rates.confidence, "bonafide": len(bonafide), "spoof": len(spoof), **shown},
             metrics=metrics,
             history=(self._history_row(),),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -238,7 +258,7 @@ class _Run:
             if self._patience_is_over()
             else f"all {self.config.epochs} epochs done"
         )
-        return Done(snapshot(self.detector, card), progress.best_epoch + 1, reason, metrics, note)
+        return Done(snapshot(self.tested, card), progress.best_epoch + 1, reason, metrics, note)
 
     def _history_row(self) -> dict[str, Any]:
         return {

@@ -39,7 +39,7 @@ def save_state(
     tensors: Mapping[str, Mapping[str, Tensor]],
     optimizer: torch.optim.Optimizer,
 ) -> None:
-    """One file with everything; `tensors` are named sets of weights (`model`, `best`)."""
+    """One file with everything; `tensors` are named sets of weights (`model`, `tested`, `best`)."""
     flat = {f"{group}/{name}": t.contiguous() for group, named in tensors.items() for name, t in named.items()}
     for index, values in optimizer.state_dict()["state"].items():
         flat |= {f"optimizer/{index}/{key}": value.contiguous() for key, value in values.items()}

@@ -18,7 +18,8 @@ class Span:
 
     The axis is laid out (blocks, width, size): `blocks` counts outer repeats (3 GRU gates, 4 LSTM gates,
     2 directions, n heads), `size` inner ones (head_dim per head, H*W behind a flatten). `fill` is what a new
-    unit holds there: with random incoming and zero outgoing weights, growth changes no output.
+    unit holds there; `reads` marks the weights through which the rest of the network reads the units: with
+    random incoming and zero reading weights, growth changes no output.
     """
 
     tensor: str
@@ -26,6 +27,7 @@ class Span:
     blocks: int = 1
     size: int = 1
     fill: Fill = "random"
+    reads: bool = False
 
     def split(self, tensor: Tensor) -> Tensor:
         """`tensor` with this axis viewed as three; units then lie on `dim + 1`."""
@@ -37,12 +39,22 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Outlet:
+    """Where the activations of a group can be seen: an axis, laid out as in `Span`, of what enters `module`."""
+
+    module: str
+    axis: int
+    blocks: int = 1
+    size: int = 1
+
+
+@dataclass(frozen=True)
 class UnitGroup:
     """Units that can only be added or removed together, and every tensor axis that they touch.
 
     `layer` counts from 1 in the order of the forward pass; `part` is the word for the kind of unit
-    (`channels`, `units`, `heads`, `head-dims`, `ffn`). `sizes` are module attributes that follow the width:
-    (path, value per unit).
+    (`channels`, `units`, `heads`, `head-dims`, `ffn`); `outlet` is where their activations can be seen. `sizes`
+    are module attributes that follow the width: (path, value per unit).
     """
 
     name: str
@@ -50,19 +62,35 @@ class UnitGroup:
     part: str
     width: int
     spans: tuple[Span, ...]
+    outlet: Outlet
     sizes: tuple[tuple[str, int], ...] = ()
 
 
-def resize(model: nn.Module, group: UnitGroup, keep: Tensor | None = None, add: int = 0) -> UnitGroup:
+class Plastic(nn.Module):
+    """A model that can say what may grow or shrink; every detector is one."""
+
+    def groups(self) -> list[UnitGroup]:
+        """Its groups in the order of the forward pass, with the widths of now."""
+        raise NotImplementedError
+
+
+def resize(
+    model: nn.Module,
+    group: UnitGroup,
+    keep: Tensor | None = None,
+    add: int = 0,
+    generator: torch.Generator | None = None,
+) -> UnitGroup:
     """Keep the units `keep` (indices; all if None), append `add` new ones; returns the group as it is now.
 
-    The model is changed in place: its tensors are replaced, so an optimiser made before must be made again.
+    The model is changed in place: its tensors are replaced, so an optimiser made before must be made again. New
+    weights are drawn from `generator` (on the CPU), by default from the global one.
     """
     keep = torch.arange(group.width) if keep is None else keep.sort().values
     for span in group.spans:
         old = tensor_at(model, span.tensor)
         kept = span.split(old.detach()).index_select(span.dim + 1, keep.to(old.device))
-        wider = torch.cat([kept, _fresh(kept, span, add)], span.dim + 1)
+        wider = torch.cat([kept, _fresh(kept, span, add, generator)], span.dim + 1)
         set_tensor(model, span.tensor, span.join(wider).contiguous())
     width = len(keep) + add
     for path, per_unit in group.sizes:
@@ -79,27 +107,28 @@ def widths_of(groups: Iterable[UnitGroup]) -> dict[str, int]:
     return {group.name: group.width for group in groups}
 
 
-def set_widths(model: nn.Module, groups: Iterable[UnitGroup], widths: Mapping[str, int]) -> None:
+def set_widths(model: Plastic, widths: Mapping[str, int]) -> None:
     """Bring each group to its width in `widths`, in place; values are not meant to survive (a load follows).
 
     Raises `ModelError` for a name that the model does not have or a width below 1.
     """
-    known = {group.name: group for group in groups}
     for name, width in widths.items():
-        if name not in known or width < 1:
+        # Asked for each time anew: dimensions inside heads change how the heads are laid out.
+        group = next((group for group in model.groups() if group.name == name), None)
+        if group is None or width < 1:
             raise ModelError(f'The model has no units "{name}" that could be {width} wide.')
-        group = known[name]
         if width < group.width:
             resize(model, group, keep=torch.arange(width))
         elif width > group.width:
             resize(model, group, add=width - group.width)
 
 
-def _fresh(like: Tensor, span: Span, add: int) -> Tensor:
+def _fresh(like: Tensor, span: Span, add: int, generator: torch.Generator | None) -> Tensor:
     shape = list(like.shape)
     shape[span.dim + 1] = add
     if span.fill == "random":
-        return torch.randn(shape, dtype=like.dtype, device=like.device) * like.std()
+        scale = like.std() if like.numel() > 1 else 1.0
+        return torch.randn(shape, dtype=like.dtype, generator=generator).to(like.device) * scale
     return like.new_full(shape, float(span.fill == "one"))
 
 

@@ -1,6 +1,7 @@
 """The report as JSON lines: one object a file, every window in it."""
 
 import json
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -39,5 +40,5 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_rounded(item) for item in value]
     if isinstance(value, float):
-        return round(value, _DECIMALS) if value == value else None
+        return round(value, _DECIMALS) if math.isfinite(value) else None  # JSON has no NaN and no infinity
     return value

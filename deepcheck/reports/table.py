@@ -80,13 +80,18 @@ def explain(basis: Basis) -> str:
         f"better, below 0 synthetic speech. Verdict: spoof at {low:+.2f} or below, bona fide at {high:+.2f} or above, "
         f"inconclusive between. P(spoof) supposes that {100 * basis.prior:g} % of such recordings are spoofs (--prior)."
     )
-    if basis.false_alarm is not None and basis.miss is not None and basis.confidence is not None:
+    if basis.bonafide is None:
+        text += " The threshold for spoof was set by hand."
+    else:
         text += (
             f" The thresholds were fitted on {basis.bonafide} genuine and {basis.spoof} synthetic recordings kept "
-            f"aside in training: there at most {100 * basis.false_alarm:g} % of genuine recordings are called spoof and at "
-            f"most {100 * basis.miss:g} % of spoofs bona fide ({100 * basis.confidence:g} % confidence). "
+            f"aside in training: there {_promise(basis.false_alarm, 'genuine recordings are called spoof')} and "
+            f"{_promise(basis.miss, 'spoofs are called bona fide')} ({100 * (basis.confidence or 0):g} % confidence). "
             "On other material the rates differ; a verdict is evidence, not proof."
         )
-    else:
-        text += " The threshold for spoof was set by hand."
     return f"{text}\nModel {basis.model} ({basis.model_sha256[:12]}), deepcheck {basis.version}."
+
+
+def _promise(rate: float | None, what: str) -> str:
+    # Too small a development set shows nothing, however well it was told apart.
+    return f"too few to promise how many {what}" if rate is None else f"at most {100 * rate:g} % of {what}"

@@ -32,7 +32,7 @@ def discover(paths: Iterable[str | Path]) -> Found:
         unreadable.append((Path(error.filename), "no permission to open the folder"))
 
     for path in given:
-        if not path.is_dir():
+        if not os.path.isdir(path):  # noqa: PTH112 - the method raises where a folder above must not be entered
             files[path] = None
             continue
         for folder, folders, names in os.walk(path, onerror=refuse):
@@ -40,7 +40,7 @@ def discover(paths: Iterable[str | Path]) -> Found:
             for name in sorted(names):
                 if not name.startswith(".") and Path(name).suffix[1:].lower() in EXTENSIONS:
                     files[Path(folder, name)] = None
-    if given and not any(path.exists() for path in given):
+    if given and not any(os.path.exists(path) for path in given):  # noqa: PTH110 - likewise
         raise DataError(f"There is nothing at {', '.join(str(path) for path in given[:3])}.", "Check the path.")
     if not files and not unreadable:
         places = ", ".join(str(path) for path in given)

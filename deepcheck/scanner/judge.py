@@ -1,16 +1,18 @@
 """From window scores to what is said of a recording."""
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 
 from deepcheck.audio.quality import Quality
-from deepcheck.engine.score import RecordingScores
+from deepcheck.engine.score import RecordingScores, WindowScore
 from deepcheck.metrics.calibration import Thresholds, probability_of_spoof
 from deepcheck.scanner.result import FileResult, Stretch
 
 MIN_DURATION_S = 1.0
 MIN_SPEECH_S = 1.0
 
-_WHY_NOT = {
+_QUALITY = {
     Quality.SILENT: "silent: the level stays below -60 dB of full scale",
     Quality.CLIPPED: "clipped: the recording is overdriven too heavily to be judged",
     Quality.NO_SPEECH: "no speech found",
@@ -29,24 +31,30 @@ def judge(scores: RecordingScores, thresholds: Thresholds, prior: float) -> File
     windows = tuple(sorted(scores.windows, key=lambda window: window.start_s))
     # Windows overlap evenly, so the mean share of speech in them is the share in the recording, nearly.
     speech_s = duration * sum(window.speech for window in windows) / max(1, len(windows))
-    heard = {"duration_s": duration, "speech_s": speech_s, "windows": windows}
-    if duration < MIN_DURATION_S:
-        reason = f"too short: {duration:.2f} s (at least {MIN_DURATION_S:.0f} s is needed)"
-        return FileResult(scores.path, reason=reason, **heard)
+    heard = FileResult(scores.path, duration_s=duration, speech_s=speech_s, windows=windows)
     judged = [window for window in windows if window.quality is Quality.SPEECH]
-    if not judged:
-        [(quality, _)] = Counter(window.quality for window in windows).most_common(1)
-        return FileResult(scores.path, reason=_WHY_NOT[quality], **heard)
-    if speech_s < MIN_SPEECH_S:
-        reason = f"too little speech: {speech_s:.1f} s (at least {MIN_SPEECH_S:.0f} s is needed)"
-        return FileResult(scores.path, reason=reason, **heard)
+    reason = _why_not(duration, speech_s, windows, judged)
+    if reason is not None:
+        return replace(heard, reason=reason)
     llr = scores.mean_llr()
     lowest = min(judged, key=lambda window: window.llr)
-    return FileResult(
-        scores.path,
+    return replace(
+        heard,
         verdict=thresholds.verdict(llr),
         llr=llr,
         p_spoof=probability_of_spoof(llr, prior),
         suspicious=Stretch(lowest.start_s, lowest.end_s, lowest.llr),
-        **heard,
     )
+
+
+def _why_not(
+    duration_s: float, speech_s: float, windows: Sequence[WindowScore], judged: Sequence[WindowScore]
+) -> str | None:
+    if duration_s < MIN_DURATION_S:
+        return f"too short: {duration_s:.2f} s (at least {MIN_DURATION_S:.0f} s is needed)"
+    if not judged:
+        [(quality, _)] = Counter(window.quality for window in windows).most_common(1)
+        return _QUALITY[quality]
+    if speech_s < MIN_SPEECH_S:
+        return f"too little speech: {speech_s:.1f} s (at least {MIN_SPEECH_S:.0f} s is needed)"
+    return None

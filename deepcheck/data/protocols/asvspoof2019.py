@@ -41,12 +41,16 @@ def _read(root: Path, access: str, subset: str | None) -> Protocol:
         if len(columns) != 5:
             raise DataError(f"{table}, line {number} has {len(columns)} columns instead of 5: {line[:80]}")
         speaker, name, environment, attack, key = columns
+        try:
+            label = parse_label(key)
+        except DataError as error:
+            raise DataError(f"{table}, line {number}: {error.message}") from None
         tags = {"environment": environment} if environment != "-" else {}
         utterances.append(
             Utterance(
                 name,
                 audio / f"{name}.flac",
-                parse_label(key),
+                label,
                 attack=None if attack == "-" else attack,
                 speaker=speaker,
                 tags=tags,

@@ -23,22 +23,15 @@ def read(root: Path, subset: str | None = None) -> Protocol:
     those are unique, else its path. Every further column becomes a tag. Raises `DataError` with the line for a
     bad label, a missing column, an unknown subset or a file that is not there.
     """
-    with root.open(newline="", encoding="utf-8-sig") as file:
-        first = file.readline()
-        file.seek(0)
-        reader = csv.DictReader(file, delimiter="\t" if "\t" in first else ",")
-        columns = reader.fieldnames or []
-        if "path" not in columns:
-            raise DataError(
-                f'{root} has no column "path".',
-                f"Its header is: {', '.join(columns)[:200] or '(empty)'}; at least path,label are needed.",
-            )
-        rows = list(enumerate(reader, start=2))
+    rows = _rows(root)
     if subset is not None:
         known = sorted({row.get("subset") or "" for _, row in rows} - {""})
         if subset not in known:
             raise DataError(f'{root} has no subset "{subset}".', did_you_mean(subset, known))
         rows = [(line, row) for line, row in rows if row.get("subset") == subset]
+    for line, row in rows:
+        if not row["path"]:
+            raise DataError(f"{root}, line {line}: there is no path.")
     stems = [Path(row["path"]).stem for _, row in rows]
     unique = len(set(stems)) == len(stems)
     utterances = []
@@ -57,3 +50,21 @@ def read(root: Path, subset: str | None = None) -> Protocol:
         tags = {key: value for key, value in row.items() if key not in _TAKEN and isinstance(value, str) and value}
         utterances.append(Utterance(stem if unique else row["path"], path, label, tags=tags, **fields))
     return Protocol(root.stem if root.stem != "manifest" else root.resolve().parent.name, subset, tuple(utterances))
+
+
+def _rows(root: Path) -> list[tuple[int, dict[str, str]]]:
+    """Each row with the number of its (last) line; a cell that is missing at the end of a row is None."""
+    try:
+        with root.open(newline="", encoding="utf-8-sig") as file:
+            first = file.readline()
+            file.seek(0)
+            reader = csv.DictReader(file, delimiter="\t" if "\t" in first else ",")
+            columns = reader.fieldnames or []
+            if "path" not in columns:
+                raise DataError(
+                    f'{root} has no column "path".',
+                    f"Its header is: {', '.join(columns)[:200] or '(empty)'}; at least path,label are needed.",
+                )
+            return [(reader.line_num, row) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{root} is not a CSV file in UTF-8: {error}.") from None

@@ -1,0 +1,152 @@
+"""wav2vec 2.0 (Baevski et al. 2020, arXiv:2006.11477) with a pooled linear head."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from deepcheck.audio.torchaudio_import import import_torchaudio
+from deepcheck.card import DetectorSpec
+from deepcheck.detectors.base import Detector
+from deepcheck.errors import ConfigError, ModelError
+from deepcheck.plasticity.groups import attention_heads, ffn_neurons, head_dimensions
+from deepcheck.plasticity.units import UnitGroup
+
+SIZES: dict[str, dict[str, Any]] = {
+    # "wav2vec 2.0 small" of arXiv:2603.24343: randomly initialised.
+    "small": {"hidden_size": 256, "num_hidden_layers": 12, "num_attention_heads": 4, "intermediate_size": 512},
+    "base": {},
+    "large": {
+        "hidden_size": 1024,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "intermediate_size": 4096,
+        "feat_extract_norm": "layer",
+        "conv_bias": True,
+        "do_stable_layer_norm": True,
+    },
+}
+_POOLS = ("mean", "layers")
+
+
+class Wav2Vec2(Detector):
+    """The encoder of `size` (small, base, large) at random, or of `pretrained` (a folder, or an id on the HF hub).
+
+    `pool` reads the mean over time of the last layer (`mean`), or of a learnt weighted sum of all layers
+    (`layers`). `config` is the encoder's own configuration, which a checkpoint carries, so that a saved detector is
+    rebuilt without its origin; it wins over `size`. LayerDrop and SpecAugment inside the encoder are off.
+    """
+
+    cpu_batch: ClassVar[int] = 4
+
+    def __init__(
+        self,
+        *,
+        size: str = "small",
+        pretrained: str | None = None,
+        pool: str = "layers",
+        config: Mapping[str, Any] | None = None,
+        dropout: float = 0.0,
+        window_s: float = 4.0,
+    ) -> None:
+        super().__init__()
+        if pool not in _POOLS:
+            raise ConfigError(f'There is no pooling "{pool}".', f"Choose one of: {', '.join(_POOLS)}.")
+        self.encoder = _pretrained(pretrained) if pretrained else _from_config(config or _size(size))
+        document = self.encoder.config.to_diff_dict()
+        self.spec = DetectorSpec(
+            "wav2vec2", {"config": document, "pool": pool, "dropout": dropout, "window_s": window_s}
+        )
+        self.window_s = window_s
+        self.pool = pool
+        layers = self.encoder.config.num_hidden_layers
+        self.layer_weights = nn.Parameter(torch.zeros(layers), requires_grad=pool == "layers")
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(self.encoder.config.hidden_size, 1)
+
+    def features(self, waveform: Tensor) -> Tensor:
+        """(batch, samples) -> (batch, channels, frames), the output of the convolutions, 50 frames a second."""
+        mean = waveform.mean(-1, keepdim=True)
+        deviation = waveform.std(-1, keepdim=True)
+        return self.encoder.feature_extractor((waveform - mean) / (deviation + 1e-5))
+
+    def logit(self, features: Tensor) -> Tensor:
+        """(batch, channels, frames) -> (batch,)."""
+        return self.head(self.dropout(self.states(features).mean(1))).squeeze(-1)
+
+    def states(self, features: Tensor) -> Tensor:
+        """(batch, channels, frames) -> (batch, frames, hidden)."""
+        hidden, _ = self.encoder.feature_projection(features.transpose(1, 2))
+        if self.pool == "mean":
+            return self.encoder.encoder(hidden).last_hidden_state
+        outputs: list[Tensor] = []
+        hooks = [
+            layer.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
+            for layer in self.encoder.encoder.layers
+        ]
+        try:
+            self.encoder.encoder(hidden)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        every = torch.stack(outputs, -1)
+        return every @ self.layer_weights.softmax(0).to(every.dtype)
+
+    def groups(self) -> list[UnitGroup]:
+        """Of each layer the heads, the dimensions inside them, and the neurons of the feed-forward part."""
+        groups = []
+        for i in range(len(self.encoder.encoder.layers)):
+            path = f"encoder.encoder.layers.{i}"
+            attention = f"{path}.attention"
+            groups += [
+                attention_heads(self, f"{attention}.heads", layer=i + 1, attention=attention),
+                head_dimensions(self, f"{attention}.head-dims", layer=i + 1, attention=attention),
+                ffn_neurons(
+                    self,
+                    f"{path}.ffn",
+                    layer=i + 1,
+                    up=f"{path}.feed_forward.intermediate_dense",
+                    down=f"{path}.feed_forward.output_dense",
+                ),
+            ]
+        return groups
+
+    def cam_target(self) -> nn.Module:
+        """The last encoder layer."""
+        return self.encoder.encoder.layers[-1]
+
+
+def _size(name: str) -> dict[str, Any]:
+    if name not in SIZES:
+        raise ConfigError(f'There is no wav2vec 2.0 of size "{name}".', f"Choose one of: {', '.join(SIZES)}.")
+    return SIZES[name]
+
+
+def _quiet(config: Any) -> Any:
+    # Layers of different widths cannot be skipped at random, and masking is the augmentation chain's business.
+    config.layerdrop = 0.0
+    config.apply_spec_augment = False
+    return config
+
+
+def _from_config(settings: Mapping[str, Any]) -> Any:
+    import_torchaudio()  # before transformers, whose audio models fail to import beside a broken torchaudio
+    from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+    return Wav2Vec2Model(_quiet(Wav2Vec2Config.from_dict(dict(settings))))
+
+
+def _pretrained(name: str) -> Any:
+    import_torchaudio()
+    from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+    try:
+        config = _quiet(Wav2Vec2Config.from_pretrained(name))
+        return Wav2Vec2Model.from_pretrained(name, config=config, use_safetensors=True)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f'The pretrained encoder "{name}" cannot be loaded: {reason}',
+            "Give the id of a wav2vec 2.0 model on the Hugging Face hub, or a folder that save_pretrained has written.",
+        ) from error

@@ -1,0 +1,180 @@
+"""Growing and pruning a stored model: a checkpoint in, its child out, and a table of what changed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import deepcheck
+from deepcheck.audio.decode import SAMPLE_RATE
+from deepcheck.checkpoint import Checkpoint, describe_widths, snapshot
+from deepcheck.detectors.base import Detector, parameter_count
+from deepcheck.errors import ConfigError, DataError
+from deepcheck.plasticity.criteria import CRITERIA, NEED_DATA
+from deepcheck.plasticity.growth import group_named, grow, prune
+from deepcheck.plasticity.inits import EXACT, Context
+from deepcheck.plasticity.plan import Change
+from deepcheck.plasticity.statistics import Collector, GroupStatistics
+from deepcheck.seeding import seed_of
+
+
+@dataclass(frozen=True)
+class Row:
+    """One changed group: its width before and after, and the parameters of the whole model that it gained."""
+
+    layer: int
+    part: str
+    before: int
+    after: int
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Surgery:
+    """The child, what changed, and by how much at most a logit changed on a probe of noise."""
+
+    child: Checkpoint
+    rows: tuple[Row, ...]
+    change: float
+
+
+def grown(
+    parent: Checkpoint, changes: Sequence[Change], *, name: str, init: str = "zero", seed: int = 0, probe: Any = None
+) -> Surgery:
+    """The model `parent` with the units of `changes` more; `probe` (a function detector -> Probe) feeds data inits.
+
+    With an exact init the child scores as the parent does and keeps its calibration and thresholds; after a random
+    one they would mean nothing and are dropped.
+    """
+    detector = parent.build()
+    generator = torch.Generator().manual_seed(seed_of("grow", seed))
+    before = _logits(detector)
+    rows = _rows(detector, changes)
+    data = probe(detector) if probe is not None else None
+    grown_from = grow(detector, changes, init, Context(generator, data.backward if data else None))
+    change = float((_logits(detector) - before).abs().max())
+    stage = {"stage": "grow", "init": init, "seed": seed, "changes": _described(changes)}
+    keep_scores = init in EXACT
+    return Surgery(_child(parent, detector, name, stage, grown_from, keep_scores), rows, change)
+
+
+def statistics_of(checkpoint: Checkpoint, names: Sequence[str], criterion: str, probe: Any) -> list[GroupStatistics]:
+    """Statistics of the named groups; from one pass over the data of `probe` if the criterion looks at data."""
+    detector = checkpoint.build()
+    groups = [group_named(detector, name) for name in names]
+    with Collector(detector, groups) as collector:
+        if criterion in NEED_DATA:
+            if probe is None:
+                raise ConfigError(
+                    f"The criterion {criterion} looks at data.", "Give --data, or take --criterion newest or magnitude."
+                )
+            probe(detector).backward(after_batch=collector.update)
+            if not collector.batches:
+                raise DataError("None of the recordings could be decoded, so nothing is known of any unit.")
+    return collector.result(dict(checkpoint.card.grown_from))
+
+
+def pruned(
+    parent: Checkpoint,
+    statistics: Sequence[GroupStatistics],
+    remove: Mapping[str, int],
+    *,
+    name: str,
+    criterion: str = "gradient-entropy",
+    seed: int = 0,
+) -> Surgery:
+    """The model `parent` without the `remove[group]` units of each group that the criterion ranks lowest.
+
+    Ties go to the older unit. Calibration and thresholds stay with the model: they are exact only if what went
+    was silent, so evaluate or train it before you trust them.
+    """
+    detector = parent.build()
+    before = _logits(detector)
+    generator = torch.Generator().manual_seed(seed_of("prune", seed))
+    score = CRITERIA.resolve(criterion)
+    keep: dict[str, Tensor] = {}
+    changes = []
+    for stats in statistics:
+        count = remove.get(stats.group.name, 0)
+        if count < 1:
+            continue
+        if count >= stats.group.width:
+            raise ConfigError(
+                f"{count} units cannot be removed from {stats.group.name}, which has {stats.group.width}.",
+                f"At most {stats.group.width - 1} can.",
+            )
+        order = torch.argsort(score(stats, generator), descending=True, stable=True)
+        keep[stats.group.name] = order[: stats.group.width - count].sort().values
+        changes.append(Change(stats.group, -count))
+    rows = _rows(detector, changes)
+    prune(detector, keep)
+    change = float((_logits(detector) - before).abs().max())
+    # Units of the last growth that survive count as new no longer than there are any.
+    grown_from = {
+        group: int((keep[group] < first).sum()) if group in keep else first
+        for group, first in parent.card.grown_from.items()
+    }
+    widths = {group.name: group.width for group in detector.groups()}
+    grown_from = {group: first for group, first in grown_from.items() if first < widths[group]}
+    stage = {"stage": "prune", "criterion": criterion, "seed": seed, "changes": _described(changes)}
+    return Surgery(_child(parent, detector, name, stage, grown_from, True), rows, change)
+
+
+def _child(
+    parent: Checkpoint,
+    detector: Detector,
+    name: str,
+    stage: Mapping[str, Any],
+    grown_from: Mapping[str, int],
+    keep_scores: bool,
+) -> Checkpoint:
+    card = replace(
+        parent.card,
+        name=name,
+        widths=describe_widths(detector),
+        parent=parent.card.name,
+        grown_from=grown_from,
+        history=(*parent.card.history, stage),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        version=deepcheck.__version__,
+        parameters=parameter_count(detector),
+    )
+    if not keep_scores:
+        card = replace(card, calibration=None, thresholds=None, rates={}, metrics={})
+    return snapshot(detector, card)
+
+
+def _rows(detector: Detector, changes: Sequence[Change]) -> tuple[Row, ...]:
+    rows = []
+    for change in changes:
+        group = change.group
+        # Each span of a tensor costs what crosses the new units; spans that cross each other share a corner.
+        rows.append(Row(group.layer, group.part, group.width, group.width + change.units, _cost(detector, change)))
+    return tuple(rows)
+
+
+def _cost(detector: Detector, change: Change) -> int:
+    group = change.group
+    cost = 0
+    parameters = dict(detector.named_parameters())
+    for tensor in {span.tensor for span in group.spans} & parameters.keys():
+        size = parameters[tensor].numel()
+        for span in group.spans:
+            if span.tensor == tensor:
+                size = size // group.width * (group.width + change.units)
+        cost += size - parameters[tensor].numel()
+    return cost
+
+
+def _logits(detector: Detector) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(4, round(detector.window_s * SAMPLE_RATE), generator=generator)
+    with torch.inference_mode():
+        return detector.score(noise).double()
+
+
+def _described(changes: Sequence[Change]) -> list[dict[str, Any]]:
+    return [{"group": c.group.name, "layer": c.group.layer, "part": c.group.part, "units": c.units} for c in changes]

@@ -1,0 +1,90 @@
+"""What a command line asks for, in units of a model: which groups change, and by how many units."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from deepcheck.errors import ConfigError
+from deepcheck.plasticity.units import UnitGroup
+from deepcheck.registry import did_you_mean
+
+ATTENTION = "attention"
+_HEADS, _HEAD_DIMS = "heads", "head-dims"
+
+
+@dataclass(frozen=True)
+class Change:
+    """`units` more units in a group (fewer, if negative)."""
+
+    group: UnitGroup
+    units: int
+
+
+def parts_of(groups: Sequence[UnitGroup]) -> list[str]:
+    """The words for what can change in a model; `attention` stands for heads or dimensions inside them."""
+    parts = list(dict.fromkeys(group.part for group in groups))
+    return [ATTENTION, *parts] if _HEADS in parts else parts
+
+
+def choose_layers(text: str, groups: Sequence[UnitGroup], seed: int = 0) -> list[int]:
+    """The layers that `text` names: `3`, `1,3,5`, `2-4`, `all`, or `random` (one, drawn with `seed`).
+
+    Layers count from 1 in the order of the forward pass. `ConfigError` for one that the model does not have.
+    """
+    known = sorted({group.layer for group in groups})
+    if text == "all":
+        return known
+    if text == "random":
+        return [int(np.random.default_rng(seed).choice(known))]
+    chosen: list[int] = []
+    for piece in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", piece)
+        if match is None:
+            raise ConfigError(f'"{text}" names no layers.', "Write 3, 1,3,5, 2-4, all or random.")
+        first, last = int(match[1]), int(match[2] or match[1])
+        chosen += range(first, last + 1)
+    for layer in chosen:
+        if layer not in known:
+            raise ConfigError(f"The model has no layer {layer}.", f"Its layers are {known[0]} to {known[-1]}.")
+    if not chosen:
+        raise ConfigError(f'"{text}" names no layers.', "Write 3, 1,3,5, 2-4, all or random.")
+    return list(dict.fromkeys(chosen))
+
+
+def plan(groups: Sequence[UnitGroup], layers: Sequence[int], neurons: int, part: str | None = None) -> list[Change]:
+    """One change for each layer: `neurons` more units of `part` (by default the first that the model has).
+
+    With `attention`, neurons are rows of q, k and v: whole heads where their number divides by the size of a head,
+    else dimensions in every head where it divides by their number. `ConfigError` for an unknown part or a
+    number that fits neither, with the nearest ones that do.
+    """
+    if neurons < 1:
+        raise ConfigError(f"The number of neurons is {neurons}.", "Give at least 1.")
+    parts = parts_of(groups)
+    part = part or parts[0]
+    if part not in parts:
+        raise ConfigError(f'The model has no part "{part}".', did_you_mean(part, parts))
+    changes = []
+    for layer in layers:
+        inside = {group.part: group for group in groups if group.layer == layer}
+        if part == ATTENTION:
+            changes.append(_attention(inside[_HEADS], inside[_HEAD_DIMS], neurons))
+        else:
+            changes.append(Change(inside[part], neurons))
+    return changes
+
+
+def _attention(heads: UnitGroup, dims: UnitGroup, neurons: int) -> Change:
+    head_size, head_count = dims.width, heads.width
+    if neurons % head_size == 0:
+        return Change(heads, neurons // head_size)
+    if neurons % head_count == 0:
+        return Change(dims, neurons // head_count)
+    valid = {step * (neurons // step + more) for step in (head_size, head_count) for more in (0, 1)} - {0}
+    nearest = sorted(valid, key=lambda number: (abs(number - neurons), number))[:2]
+    raise ConfigError(
+        f"{neurons} neurons divide neither into heads of {head_size} nor among {head_count} heads.",
+        f"The nearest numbers that do are {' and '.join(map(str, sorted(nearest)))}.",
+    )
