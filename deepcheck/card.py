@@ -61,24 +61,29 @@ def peek(path: Path) -> Card:
             if length > 100_000_000:
                 raise ValueError("the header is too long")
             header = json.loads(file.read(length))
+        if not isinstance(header, dict):
+            raise ValueError("the header is no object")
     except OSError as error:
         raise ModelError(f"The model {path} cannot be read: {error.strerror}.") from None
     except (ValueError, struct.error):
         raise ModelError(
             f"{path} is not a safetensors file.", "deepcheck loads no pickled checkpoints (.pt, .pth, .ckpt)."
         ) from None
-    return _card(header.get("__metadata__", {}).get(_KEY), path)
+    return _card((header.get("__metadata__") or {}).get(_KEY), path)
 
 
 def _card(text: str | None, path: Path) -> Card:
     if text is None:
         raise ModelError(f"{path} holds tensors but no deepcheck model.", "Was it saved by another program?")
-    document = json.loads(text)
-    if document.pop("format") > FORMAT:
-        raise ModelError(f"{path} was made by a newer deepcheck ({document.get('version')}).", "Update deepcheck.")
-    document["spec"] = DetectorSpec(**document["spec"])
-    document["history"] = tuple(document["history"])
-    for key, kind in (("calibration", Calibration), ("thresholds", Thresholds)):
-        if document[key] is not None:
-            document[key] = kind(**document[key])
-    return Card(**document)
+    try:
+        document = json.loads(text)
+        if document.pop("format") > FORMAT:
+            raise ModelError(f"{path} was made by a newer deepcheck ({document.get('version')}).", "Update deepcheck.")
+        document["spec"] = DetectorSpec(**document["spec"])
+        document["history"] = tuple(document["history"])
+        for key, kind in (("calibration", Calibration), ("thresholds", Thresholds)):
+            if document[key] is not None:
+                document[key] = kind(**document[key])
+        return Card(**document)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"The description of the model in {path} makes no sense ({error!r}).") from None

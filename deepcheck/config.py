@@ -60,6 +60,7 @@ class OptimizerConfig:
     warmup_steps: int = 200
     clip_norm: float = 1.0
     label_smoothing: float = 0.0
+    new_rate: float = 1.0  # factor on the learning rate of tensors that growth touched
     average: float = 0.0  # decay per step of a running mean of the weights, which is what is tested; 0: none
 
 
@@ -70,6 +71,22 @@ class CalibrationConfig:
     false_alarm: float = 0.01
     miss: float = 0.05
     confidence: float = 0.95
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """One stage of a schedule: `do` train, grow or prune, with the settings of that command."""
+
+    do: str = "train"
+    epochs: int | None = None  # train; by default those of the whole configuration
+    lr: float | None = None
+    mode: str = "unfrozen"
+    layer: str = "all"  # grow, prune
+    neurons: int = 0
+    part: str | None = None
+    init: str = "zero"
+    criterion: str = "gradient-entropy"
+    recordings: int = 512
 
 
 @dataclass(frozen=True)
@@ -86,11 +103,14 @@ class TrainConfig:
     precision: str = "auto"
     save_minutes: float = 5.0
     detector: Mapping[str, Any] = field(default_factory=dict)  # resnet18 unless it has a name
+    start: str | None = None  # a model by name or file to train further, instead of a new detector
+    mode: str = "unfrozen"  # frozen: only what the last growth of the start added learns
     data: DataConfig = field(default_factory=DataConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     augment: Sequence[Mapping[str, Any]] = ()
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
+    stages: Sequence[StageConfig] = ()  # instead of one training: train, grow, train, prune, train
 
     def __post_init__(self) -> None:
         # So that `--set detector.width=32` alone says enough.
@@ -169,6 +189,9 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
     elif origin is Mapping and isinstance(value, Mapping):
         return dict(value)
     elif origin is Sequence and isinstance(value, list):
+        [kind] = typing.get_args(target)
+        if dataclasses.is_dataclass(kind):
+            return [from_dict(kind, item, f"{path}[{number}]") for number, item in enumerate(value)]
         return [{"name": item} if isinstance(item, str) else item for item in value]
     kind = getattr(origin, "__name__", str(origin)).lower()
     raise ConfigError(f'"{path}" should be of type {kind}, not {value!r}.')

@@ -1,6 +1,7 @@
 """Where and how numbers are computed: device, precision and cores."""
 
 import os
+from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,11 @@ def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
     """Autocast to `dtype` on `device`; switched off for float32."""
     # The cast cache must not outlive an optimiser step; it saves nothing for one forward pass.
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype != torch.float32, cache_enabled=False)
+
+
+def full_float32() -> AbstractContextManager[None]:
+    """Convolutions and recurrences in all 24 bits: by default cuDNN rounds float32 to 11 (TF32) on newer GPUs."""
+    return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
 
 
 def cores() -> int:

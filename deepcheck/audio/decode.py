@@ -119,9 +119,10 @@ def _stated_by_wav(file: BinaryIO, decoded_s: float) -> float | None:
     """The length that a RIFF header promises: what was decoded, over the share of the data that is there."""
     whole = file.seek(0, os.SEEK_END)
     file.seek(0)
-    form = {b"RIFF": "<4sI", b"RIFX": ">4sI"}.get(file.read(12)[:4])
-    while form and len(header := file.read(8)) == 8:
-        name, size = struct.unpack(form, header)
+    if file.read(12)[:4] != b"RIFF":
+        return None
+    while len(header := file.read(8)) == 8:
+        name, size = struct.unpack("<4sI", header)
         there = whole - file.tell()
         if name == b"data":
             return decoded_s * size / there if there and size < _UNKNOWN_SIZE else None

@@ -109,6 +109,8 @@ def lfcc(
     normalise: str = "bin",
 ) -> Frontend:
     """Linear-frequency cepstral coefficients: `bins` DCT coefficients of `filters` linear bands, in log power."""
+    if bins > filters:
+        raise ValueError(f"{bins} coefficients cannot come from {filters} filters")
     transform = import_torchaudio().transforms.LFCC(
         SAMPLE_RATE,
         n_filter=filters,

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from deepcheck import __version__
-from deepcheck.cli import evaluate, models, scan, train
+from deepcheck.cli import evaluate, grow, models, prune, scan, train
 from deepcheck.errors import DeepcheckError
 
 
@@ -68,6 +68,8 @@ app = typer.Typer(
 app.command("scan")(scan.command)
 app.command("train")(train.command)
 app.command("eval")(evaluate.command)
+app.command("grow")(grow.command)
+app.command("prune")(prune.command)
 app.add_typer(models.app, name="models")
 
 

@@ -22,6 +22,13 @@ def command(
     dev_subset: Annotated[
         str | None, typer.Option(help="The part of --dev, else of --data, to develop on.", show_default=False)
     ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="A model to train further, by name or file.", show_default=False)
+    ] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option(help="unfrozen, or frozen: only what the last growth added learns.", show_default=False),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="What to call the model.", show_default=False)] = None,
     epochs: Annotated[int | None, typer.Option(min=1, show_default=False)] = None,
     batch_size: Annotated[int | None, typer.Option(min=2, show_default=False)] = None,
@@ -51,6 +58,7 @@ def command(
 
       deepcheck train --config examples/recipes/default.yaml --data manifest.csv
     """
+    import math
     import shutil
 
     import yaml
@@ -72,6 +80,8 @@ def command(
         "data.dev.path": place_of_dev and str(place_of_dev.absolute()),
         "data.dev.protocol": protocol if place_of_dev else None,
         "data.dev.subset": dev_subset,
+        "start": start,
+        "mode": mode,
         "name": name,
         "epochs": epochs,
         "batch_size": batch_size,
@@ -79,7 +89,12 @@ def command(
         "seed": seed,
         "device": device,
     }
-    given = [f"{key}={yaml.safe_dump(value).splitlines()[0]}" for key, value in flags.items() if value is not None]
+    # Of unlimited width: a long path must not be folded at its spaces.
+    given = [
+        f"{key}={yaml.safe_dump(value, width=math.inf).splitlines()[0]}"
+        for key, value in flags.items()
+        if value is not None
+    ]
     chosen = load_config(config, [*given, *(settings or ())])
     place = store.place_of(chosen.name)
     run_dir = store.run_dir(chosen.name)

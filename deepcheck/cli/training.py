@@ -7,7 +7,7 @@ from typing import Any, Self
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from deepcheck.cli.console import err, say
-from deepcheck.engine.events import Done, EpochDone, Event, Skipped, Started, Step
+from deepcheck.engine.events import Done, EpochDone, Event, Skipped, StageDone, Started, Step
 from deepcheck.errors import DeepcheckError
 
 
@@ -76,6 +76,14 @@ class TrainingView:
             self.writer.add_scalar("train/loss", event.loss, event.epoch)
             self.writer.add_scalar("dev/eer", event.dev_eer, event.epoch)
 
+    def stage(self, event: StageDone) -> None:
+        """The end of a stage of a schedule."""
+        say(
+            f"stage {event.number}/{event.total}  {event.what}  {event.parameters:,} parameters"
+            f"  dev EER {100 * event.dev_eer:.2f} %",
+            style="bold",
+        )
+
     def done(self, event: Done) -> None:
         thresholds, calibration = event.checkpoint.card.thresholds, event.checkpoint.card.calibration
         assert thresholds is not None
@@ -96,6 +104,7 @@ _DRAW: dict[type, Any] = {
     Step: TrainingView.step,
     Skipped: TrainingView.skip,
     EpochDone: TrainingView.epoch,
+    StageDone: TrainingView.stage,
     Done: TrainingView.done,
 }
 

@@ -52,7 +52,7 @@ class ResNet18(Detector):
         window_s: float = 4.0,
     ) -> None:
         super().__init__()
-        settings = {"name": frontend} if isinstance(frontend, str) else dict(frontend)
+        settings = {"name": frontend} if isinstance(frontend, str) else {"name": "mel", **frontend}
         self.spec = DetectorSpec(
             "resnet18", {"width": width, "frontend": settings, "dropout": dropout, "window_s": window_s}
         )

@@ -64,4 +64,16 @@ class Done:
     note: str = ""
 
 
-Event = Started | Step | Skipped | EpochDone | Done
+@dataclass(frozen=True)
+class StageDone:
+    """The end of a stage of a schedule: what was done, the parameters, and the development EER after it."""
+
+    number: int
+    total: int
+    what: str
+    parameters: int
+    dev_eer: float
+    path: str
+
+
+Event = Started | Step | Skipped | EpochDone | StageDone | Done

@@ -14,7 +14,7 @@ from deepcheck.audio.windows import Window
 from deepcheck.detectors.base import Detector
 from deepcheck.engine.read_ahead import read_ahead
 from deepcheck.metrics.calibration import Calibration
-from deepcheck.runtime import autocast, cores, move, pick_device, pick_dtype
+from deepcheck.runtime import autocast, cores, full_float32, move, pick_device, pick_dtype
 
 _GPU_BATCH = 64
 _IDENTITY = Calibration(1.0, 0.0)
@@ -91,7 +91,7 @@ class Scorer:
 
     def logits(self, windows: NDArray[np.float32]) -> NDArray[np.float64]:
         """(batch, samples) -> (batch,) logits; the detector must be in eval mode."""
-        with torch.inference_mode(), autocast(self.device, self.dtype):
+        with torch.inference_mode(), autocast(self.device, self.dtype), full_float32():
             scores = self.detector.score(torch.from_numpy(windows).to(self.device))
             logits: NDArray[np.float64] = scores.double().cpu().numpy()
         return logits

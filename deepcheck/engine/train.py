@@ -1,9 +1,7 @@
 """The training loop: a generator of events."""
 
-import math
 import time
 from collections.abc import Iterator
-from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,10 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import deepcheck
+from deepcheck import store
 from deepcheck.audio.augment.chain import Chain, build_chain
 from deepcheck.card import Card, DetectorSpec
-from deepcheck.checkpoint import Checkpoint, describe_widths, snapshot
-from deepcheck.config import OptimizerConfig, SourceConfig, TrainConfig, to_dict
+from deepcheck.checkpoint import Checkpoint, describe_widths, load_checkpoint, snapshot
+from deepcheck.config import SourceConfig, TrainConfig, to_dict
 from deepcheck.data.loader import Loader, TrainingSet
 from deepcheck.data.protocols import read_data
 from deepcheck.data.sampling import BatchSampler
@@ -26,12 +25,14 @@ from deepcheck.data.split import hold_out
 from deepcheck.data.utterance import Label, Protocol
 from deepcheck.detectors.base import Detector, build, parameter_count
 from deepcheck.engine.events import Done, EpochDone, Event, Skipped, Started, Step
+from deepcheck.engine.optimizer import RunningMean, make_optimizer, set_learning_rate
 from deepcheck.engine.score import Scorer
 from deepcheck.engine.train_state import Progress, load_state, restore_optimizer, save_state
 from deepcheck.errors import ConfigError, DataError
 from deepcheck.metrics.calibration import fit_calibration, fit_thresholds
 from deepcheck.metrics.detection import auc, cllr, eer
 from deepcheck.metrics.intervals import tolerated_errors
+from deepcheck.plasticity.freeze import Freeze, new_entries
 from deepcheck.runtime import autocast, cores, move, pick_device, pick_dtype
 from deepcheck.seeding import seed_of
 
@@ -42,6 +43,13 @@ def train(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
     The state is kept in `run_dir`: with the same settings a stopped run goes on where it was and ends with the
     same weights as one that was not stopped (on the CPU, bit for bit); with other settings `ConfigError`.
     """
+    if config.epochs < 1:
+        raise ConfigError(f"epochs is {config.epochs}, so there is nothing to do.", "Give at least 1.")
+    if config.stages:
+        from deepcheck.engine.stages import run_stages
+
+        yield from run_stages(config, run_dir)
+        return
     train_set, dev_set = read_sets(config)
     run = _Run(config, run_dir, train_set, dev_set)
     yield run.started()
@@ -75,12 +83,16 @@ class _Run:
         self.device = pick_device(config.device)
         self.dtype = pick_dtype(config.precision, self.device)
         self.chain: Chain = build_chain(config.augment)
-        torch.manual_seed(seed_of("weights", config.seed))
-        arguments = dict(config.detector)
-        self.detector: Detector = build(DetectorSpec(arguments.pop("name"), arguments))
+        self.origin = load_checkpoint(store.resolve(config.start).path) if config.start else None
+        self.detector = self.origin.build() if self.origin else _new_detector(config)
         move(self.detector, self.device)
-        self.optimizer = _optimizer(self.detector, config.optimizer)
-        self.tested = deepcopy(self.detector) if config.optimizer.average else self.detector
+        self.mean = RunningMean(self.detector, config.optimizer.average)
+        grown_from = self.origin.card.grown_from if self.origin else {}
+        new = new_entries(self.detector, self.detector.groups(), grown_from)
+        self.freeze = _frozen(self.detector, new, config)
+        self.optimizer = make_optimizer(self.detector, config.optimizer, new)
+        if self.freeze is not None:
+            self.freeze.attach(self.optimizer)
         workers = config.data.workers
         if workers is None:
             workers = cores() if cores() > 1 else 0
@@ -110,8 +122,8 @@ class _Run:
             )
         self.detector.load_state_dict(state.tensors["model"])
         restore_optimizer(self.optimizer, state.optimizer)
-        if self.tested is not self.detector:
-            self.tested.load_state_dict(state.tensors["tested"])
+        if self.mean.model is not self.detector:
+            self.mean.model.load_state_dict(state.tensors["tested"])
         self.progress, self.best = state.progress, state.tensors.get("best", {})
 
     def started(self) -> Started:
@@ -136,7 +148,10 @@ class _Run:
 
     def _epoch(self) -> Iterator[Event]:
         progress = self.progress
-        self.detector.train()
+        if self.freeze is None:
+            self.detector.train()
+        else:
+            self.freeze.train_mode()
         resumed_after, began, waited = progress.seconds, time.monotonic(), 0.0
         clips_before = progress.clips
         saved = asked = began
@@ -162,7 +177,7 @@ class _Run:
         best = dev_eer < progress.best_eer
         if best:
             progress.best_eer, progress.best_epoch = dev_eer, progress.epoch
-            self.best = {k: v.detach().to("cpu", copy=True) for k, v in self.tested.state_dict().items()}
+            self.best = {k: v.detach().to("cpu", copy=True) for k, v in self.mean.model.state_dict().items()}
         loss, seconds = progress.loss_sum / progress.clips, progress.seconds
         progress.history.append({"epoch": progress.epoch + 1, "loss": loss, "dev_eer": dev_eer})
         progress.epoch, progress.step = progress.epoch + 1, 0
@@ -175,8 +190,7 @@ class _Run:
         # Dropout draws from the global generator: seeded by the step, it needs no saving.
         torch.manual_seed(seed_of("step", self.config.seed, done))
         generator = torch.Generator().manual_seed(seed_of("features", self.config.seed, done))
-        for group in self.optimizer.param_groups:
-            group["lr"] = config.lr * _schedule(config, done, self.steps * self.config.epochs)
+        set_learning_rate(self.optimizer, config, done, self.steps * self.config.epochs)
         waveforms, labels = waveforms.to(self.device), labels.to(self.device)
         with autocast(self.device, self.dtype):
             features = self.chain.features(self.detector.features(waveforms), generator)
@@ -187,34 +201,22 @@ class _Run:
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.detector.parameters(), config.clip_norm)
         self.optimizer.step()
-        self._average(done)
+        self.mean.update(done)
         return float(loss.detach())
 
-    @torch.no_grad()
-    def _average(self, done: int) -> None:
-        """Move the tested weights and running statistics towards those being trained, fast at first."""
-        if self.tested is self.detector:
-            return
-        pull = 1 - min(self.config.optimizer.average, (1 + done) / (10 + done))
-        for mean, value in zip(self.tested.state_dict().values(), self.detector.state_dict().values(), strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(value, pull)
-            else:
-                mean.copy_(value)
-
     def _dev_scores(self) -> tuple[np.ndarray, np.ndarray]:
-        scorer = Scorer(self.tested, device=self.device)
+        scorer = Scorer(self.mean.model, device=self.device)
         return score_by_label(scorer, self.dev_set)
 
     def _save(self) -> None:
         sets = {"model": self.detector.state_dict(), "best": self.best}
-        if self.tested is not self.detector:
-            sets["tested"] = self.tested.state_dict()
+        if self.mean.model is not self.detector:
+            sets["tested"] = self.mean.model.state_dict()
         save_state(self.state_path, self.progress, to_dict(self.config), sets, self.optimizer)
 
     def done(self) -> Done:
         progress = self.progress
-        self.tested.load_state_dict(self.best)
+        self.mean.model.load_state_dict(self.best)
         bonafide, spoof = self._dev_scores()
         calibration = fit_calibration(bonafide, spoof)
         bonafide, spoof = calibration.llr(bonafide), calibration.llr(spoof)
@@ -242,13 +244,15 @@ class _Run:
         }
         card = Card(
             name=self.config.name,
-            spec=self.tested.spec,
-            widths=describe_widths(self.tested),
+            spec=self.mean.model.spec,
+            widths=describe_widths(self.mean.model),
             calibration=calibration,
             thresholds=thresholds,
             rates={"confidence": rates.confidence, "bonafide": len(bonafide), "spoof": len(spoof), **shown},
             metrics=metrics,
-            history=(self._history_row(),),
+            history=(*(self.origin.card.history if self.origin else ()), self._history_row()),
+            parent=self.origin.card.name if self.origin else None,
+            grown_from=self.origin.card.grown_from if self.origin else {},
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             version=deepcheck.__version__,
             parameters=parameter_count(self.detector),
@@ -258,7 +262,7 @@ class _Run:
             if self._patience_is_over()
             else f"all {self.config.epochs} epochs done"
         )
-        return Done(snapshot(self.tested, card), progress.best_epoch + 1, reason, metrics, note)
+        return Done(snapshot(self.mean.model, card), progress.best_epoch + 1, reason, metrics, note)
 
     def _history_row(self) -> dict[str, Any]:
         return {
@@ -269,6 +273,25 @@ class _Run:
             "epochs": self.progress.history,
             "config": _without_places(self.config),
         }
+
+
+def _new_detector(config: TrainConfig) -> Detector:
+    arguments = dict(config.detector)
+    torch.manual_seed(seed_of("weights", config.seed))
+    return build(DetectorSpec(arguments.pop("name", "resnet18"), arguments))
+
+
+def _frozen(detector: Detector, new: dict[str, Tensor], config: TrainConfig) -> Freeze | None:
+    if config.mode not in ("frozen", "unfrozen"):
+        raise ConfigError(f'There is no mode "{config.mode}".', "Choose frozen or unfrozen.")
+    if config.mode == "unfrozen":
+        return None
+    if not new:
+        raise ConfigError(
+            f"Nothing of {config.start or 'a new detector'} was added by growth, so frozen nothing would learn.",
+            "Grow it first (deepcheck grow), or take mode unfrozen.",
+        )
+    return Freeze(detector, new)
 
 
 def score_by_label(scorer: Scorer, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
@@ -282,31 +305,19 @@ def score_by_label(scorer: Scorer, protocol: Protocol) -> tuple[np.ndarray, np.n
     return means[scored & (labels == Label.BONAFIDE)], means[scored & (labels == Label.SPOOF)]
 
 
-def _optimizer(detector: Detector, config: OptimizerConfig) -> torch.optim.Optimizer:
-    # Gains and biases are not shrunk: decay on them moves a normalisation, not a complexity.
-    decayed = [p for p in detector.parameters() if p.dim() > 1]
-    plain = [p for p in detector.parameters() if p.dim() <= 1]
-    return torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}],
-        lr=config.lr,
-    )
+_INDIFFERENT = {"save_minutes", "description", "data.workers", "data.cache_gb"}
 
 
-def _schedule(config: OptimizerConfig, step: int, total: int) -> float:
-    """The factor on the learning rate at `step` of `total`: linear warm-up, then cosine to 0 or constant."""
-    if step < config.warmup_steps:
-        return (step + 1) / config.warmup_steps
-    if config.schedule == "constant":
-        return 1.0
-    if config.schedule != "cosine":
-        raise ConfigError(f'There is no schedule "{config.schedule}".', "Choose cosine or constant.")
-    return 0.5 * (1 + math.cos(math.pi * (step - config.warmup_steps) / max(1, total - config.warmup_steps)))
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+def _differences(old: dict[str, Any], new: dict[str, Any], where: str = "") -> list[str]:
     """Settings that decide the weights and are not the same."""
-    indifferent = {"save_minutes", "description"}
-    return [key for key in new if key not in indifferent and old.get(key) != new[key]]
+    changed = []
+    for key in new.keys() | old.keys():
+        one, other = old.get(key), new.get(key)
+        if isinstance(one, dict) and isinstance(other, dict):
+            changed += _differences(one, other, f"{where}{key}.")
+        elif one != other and where + key not in _INDIFFERENT:
+            changed.append(where + key)
+    return sorted(changed)
 
 
 def _without_places(config: TrainConfig) -> dict[str, Any]:
@@ -314,7 +325,8 @@ def _without_places(config: TrainConfig) -> dict[str, Any]:
     blank = replace(config.data, train=replace(config.data.train, path=""))
     if blank.dev is not None:
         blank = replace(blank, dev=replace(blank.dev, path=""))
-    return to_dict(replace(config, data=blank))
+    augment = [{key: value for key, value in entry.items() if key != "folder"} for entry in config.augment]
+    return to_dict(replace(config, data=blank, augment=augment, start=config.start and Path(config.start).name))
 
 
 __all__ = ["Checkpoint", "read_sets", "score_by_label", "train"]

@@ -74,9 +74,10 @@ def load_state(path: Path) -> SavedState | None:
                     optimizer.setdefault(int(index), {})[key] = file.get_tensor(name)
                 else:
                     tensors.setdefault(group, {})[rest] = file.get_tensor(name)
-    except SafetensorError as error:
+        progress, config = Progress(**json.loads(metadata["progress"])), json.loads(metadata["config"])
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"The training state {path} is damaged: {error}.", "Start again with --fresh.") from None
-    return SavedState(Progress(**json.loads(metadata["progress"])), json.loads(metadata["config"]), tensors, optimizer)
+    return SavedState(progress, config, tensors, optimizer)
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[int, Mapping[str, Tensor]]) -> None:

@@ -46,11 +46,11 @@ class Freeze:
             parameter.requires_grad_(parameter in self.new)
         for parameter in self.parameters():
             self._handles.append(parameter.register_post_accumulate_grad_hook(self._mask_gradient))
-        self._still = [
-            module
-            for module in model.modules()
-            if isinstance(module, _NORMS) and module.running_mean is not None and module.running_mean not in self.new
-        ]
+        norms = [m for m in model.modules() if isinstance(m, _NORMS) and m.running_mean is not None]
+        self._still = [norm for norm in norms if norm.running_mean not in self.new]
+        # A count of batches is one number for old and new channels: it is old.
+        counters = [norm.num_batches_tracked for norm in norms if norm.running_mean in self.new]
+        self.saved |= {counter: counter.clone() for counter in counters if counter is not None}
 
     def parameters(self) -> list[nn.Parameter]:
         """What the optimiser gets: the parameters that hold new entries."""
@@ -69,8 +69,8 @@ class Freeze:
     @torch.no_grad()
     def restore(self) -> None:
         """Put old entries back; also to be called before the model is read, for running statistics."""
-        for tensor, new in self.new.items():
-            tensor.copy_(torch.where(new, tensor, self.saved[tensor]))
+        for tensor, old in self.saved.items():
+            tensor.copy_(torch.where(self.new[tensor], tensor, old) if tensor in self.new else old)
 
     def release(self) -> None:
         """Let everything be trained again."""

@@ -56,5 +56,5 @@ def _why_not(
         [(quality, _)] = Counter(window.quality for window in windows).most_common(1)
         return _QUALITY[quality]
     if speech_s < MIN_SPEECH_S:
-        return f"too little speech: {speech_s:.1f} s (at least {MIN_SPEECH_S:.0f} s is needed)"
+        return f"too little speech: {speech_s:.2f} s (at least {MIN_SPEECH_S:.0f} s is needed)"
     return None

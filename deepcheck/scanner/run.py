@@ -77,6 +77,6 @@ def _basis(model: Model, threshold: float | None, prior: float) -> Basis:
 
 def _digest(path: Path) -> str | None:
     try:
-        return sha256(path)
+        return sha256(path) if path.is_file() else None  # a pipe would be waited for
     except OSError:
         return None

@@ -1,0 +1,65 @@
+"""`deepcheck grow`: add neurons to layers of a trained detector."""
+
+from typing import Annotated
+
+import typer
+
+from deepcheck.cli.options import Data, ProtocolName, Subset
+
+
+def command(
+    model: Annotated[
+        str | None, typer.Argument(help="A model by name or file; by default the current one.", show_default=False)
+    ] = None,
+    layer: Annotated[str, typer.Option(help="3, 1,3,5, 2-4, all or random; layers count from 1.")] = "all",
+    neurons: Annotated[int, typer.Option(min=1, help="Units to add to each of these layers.")] = 128,
+    part: Annotated[
+        str | None,
+        typer.Option(
+            help="channels, units, attention, heads, head-dims or ffn, as the model has it.", show_default=False
+        ),
+    ] = None,
+    init: Annotated[str, typer.Option(help="zero, net2net, gradmax (needs --data) or random (not exact).")] = "zero",
+    data: Data = None,
+    protocol: ProtocolName = None,
+    subset: Subset = None,
+    recordings: Annotated[int, typer.Option(min=2, help="How many recordings to look at.")] = 512,
+    seed: int = 0,
+    name: Annotated[str | None, typer.Option(help="What to call the child.", show_default=False)] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a model of that name.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and stop.")] = False,
+) -> None:
+    """Add neurons to layers of a trained detector; its outputs stay the same.
+
+    The child is stored beside its parent and becomes the current model. Train
+    it further with: deepcheck train --start NAME
+
+    Examples:
+
+      deepcheck grow --layer 3 --neurons 128
+
+      deepcheck grow default --layer 2-4 --neurons 32 --init net2net --dry-run
+    """
+    from deepcheck import store
+    from deepcheck.checkpoint import load_checkpoint
+    from deepcheck.cli.console import say, show
+    from deepcheck.cli.surgery import change_table, child_name, keep, probe_on
+    from deepcheck.engine.surgery import grown
+    from deepcheck.plasticity.inits import EXACT
+    from deepcheck.plasticity.plan import choose_layers, plan
+
+    entry = store.resolve(model)
+    parent = load_checkpoint(entry.path)
+    groups = parent.build().groups()
+    changes = plan(groups, choose_layers(layer, groups, seed), neurons, part)
+    called = child_name(name, entry.name, f"-grown-{layer.replace(',', '+')}x{neurons}")
+    probe = probe_on(data, protocol, subset, recordings, seed)
+    surgery = grown(parent, changes, name=called, init=init, seed=seed, probe=probe)
+    if dry_run:
+        show(change_table(surgery.rows, parent.card, surgery.child.card))
+        say(f"Nothing was saved. The output would change by at most {surgery.change:.1e} on a probe of noise.")
+        return
+    keep(surgery, parent.card, replace)
+    if init not in EXACT:
+        say("Its scores mean nothing before it is trained, so it has no calibration.", style="yellow")
+    say(f"Undo: deepcheck prune --layer {layer} --neurons {neurons} --criterion newest")

@@ -1,0 +1,73 @@
+"""`deepcheck prune`: remove the neurons that a detector needs least."""
+
+from typing import Annotated
+
+import typer
+
+from deepcheck.cli.options import Data, ProtocolName, Subset
+
+
+def command(
+    model: Annotated[
+        str | None, typer.Argument(help="A model by name or file; by default the current one.", show_default=False)
+    ] = None,
+    layer: Annotated[str, typer.Option(help="3, 1,3,5, 2-4, all or random; layers count from 1.")] = "all",
+    neurons: Annotated[
+        int | None, typer.Option(min=1, help="Units to remove from each of these layers.", show_default=False)
+    ] = None,
+    fraction: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Share of each layer's units to remove, instead.", show_default=False),
+    ] = None,
+    part: Annotated[
+        str | None,
+        typer.Option(
+            help="channels, units, attention, heads, head-dims or ffn, as the model has it.", show_default=False
+        ),
+    ] = None,
+    criterion: Annotated[
+        str, typer.Option(help="gradient-entropy, gradient, entropy, magnitude, newest or random.")
+    ] = "gradient-entropy",
+    data: Data = None,
+    protocol: ProtocolName = None,
+    subset: Subset = None,
+    recordings: Annotated[int, typer.Option(min=2, help="How many recordings to look at.")] = 512,
+    seed: int = 0,
+    name: Annotated[str | None, typer.Option(help="What to call the child.", show_default=False)] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a model of that name.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and stop.")] = False,
+) -> None:
+    """Remove neurons, those first that matter least to the loss and say least.
+
+    The child is stored beside its parent and becomes the current model.
+
+    Examples:
+
+      deepcheck prune --layer 3 --neurons 128 --criterion newest
+
+      deepcheck prune --layer all --fraction 0.25 --data manifest.csv --subset train
+    """
+    from deepcheck import store
+    from deepcheck.checkpoint import load_checkpoint
+    from deepcheck.cli.console import say, show
+    from deepcheck.cli.surgery import change_table, child_name, keep, probe_on
+    from deepcheck.engine.surgery import pruned, statistics_of
+    from deepcheck.errors import ConfigError
+    from deepcheck.plasticity.plan import choose_layers, plan
+
+    if (neurons is None) == (fraction is None):
+        raise ConfigError("How much to remove is not clear.", "Give either --neurons or --fraction.")
+    entry = store.resolve(model)
+    parent = load_checkpoint(entry.path)
+    groups = parent.build().groups()
+    layers = choose_layers(layer, groups, seed)
+    changes = plan(groups, layers, neurons or 1, part)
+    remove = {c.group.name: c.units if fraction is None else round(fraction * c.group.width) for c in changes}
+    called = child_name(name, entry.name, f"-pruned-{layer.replace(',', '+')}x{neurons or fraction}")
+    statistics = statistics_of(parent, list(remove), criterion, probe_on(data, protocol, subset, recordings, seed))
+    surgery = pruned(parent, statistics, remove, name=called, criterion=criterion, seed=seed)
+    if dry_run:
+        show(change_table(surgery.rows, parent.card, surgery.child.card))
+        say(f"Nothing was saved. The output would change by at most {surgery.change:.1e} on a probe of noise.")
+        return
+    keep(surgery, parent.card, replace)

@@ -1,0 +1,136 @@
+import json
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from deepcheck import store
+from deepcheck.checkpoint import load_checkpoint, same_tensors
+from deepcheck.cli.app import app
+from deepcheck.files import sha256
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(app, ["models", *(str(argument) for argument in arguments)])
+    assert result.exit_code == code, result.stderr or result.exception
+    return result
+
+
+def rows(result):
+    """Cells of the listing by name of the model."""
+    lines = [line.split() for line in result.stdout.splitlines()]
+    return {cells[1 if cells[0] == "*" else 0]: cells for cells in lines if len(cells) > 3}
+
+
+@pytest.fixture
+def path_of(stored_model, home):
+    def store_it(name, **settings):
+        return home / "models" / f"{stored_model(name, **settings)}.safetensors"
+
+    return store_it
+
+
+def test_list_shows_what_there_is_and_marks_the_current_one(path_of):
+    path_of("one")
+    path_of("two")
+    store.set_current("two")
+    for result in (run(), run("list")):
+        found = rows(result)
+        assert found["two"][:3] == ["*", "two", "resnet18"]
+        assert found["one"][:2] == ["one", "resnet18"]
+        assert "12.50" in found["one"]  # dev EER
+        assert f"{sum(t.numel() for t in load_checkpoint(path_of('one')).build().parameters()):,}" in found["one"]
+        assert "--model" in result.stderr
+
+
+def test_list_shows_what_is_wrong_with_a_file(home, path_of):
+    path_of("good")
+    (home / "models" / "bad.safetensors").write_bytes(b"PK\x03\x04 a pickle in a zip")
+    found = rows(run("list"))
+    assert "good" in found
+    assert "safetensors" in " ".join(found["bad"])
+
+
+def test_show(path_of):
+    path = path_of("mine", spoof=-1.5, bonafide=2.25)
+    shown = " ".join(run("show", "mine").stdout.split())
+    for words in (
+        "name mine",
+        f"SHA-256 {sha256(path)}",
+        'detector resnet18 {"width": 4',
+        "dev eer 0.1250",
+        "spoof at -1.50, bona fide at +2.25",
+        "on 500 bona fide and 400 spoof recordings",
+    ):
+        assert words in shown
+
+
+def test_show_a_file_by_its_path(path_of, tmp_path):
+    copy = tmp_path / "sent.safetensors"
+    copy.write_bytes(path_of("mine").read_bytes())
+    assert "mine" in run("show", copy).stdout
+
+
+def test_show_as_json(path_of):
+    path = path_of("mine", spoof=-1.5)
+    document = json.loads(run("show", "mine", "--json").stdout)
+    assert document["file"] == str(path)
+    assert document["sha256"] == sha256(path)
+    assert document["name"] == "mine"
+    assert document["spec"]["name"] == "resnet18"
+    assert document["thresholds"] == {"spoof": -1.5, "bonafide": 1.0}
+    assert document["metrics"] == {"dev_eer": 0.125}
+
+
+def test_show_needs_a_model_that_is_there():
+    assert "There is no model" in run("show", "nobody", code=1).stderr
+
+
+def test_use_makes_a_model_the_current_one(path_of):
+    path_of("mine")
+    assert run("use", "mine").stderr == "The current model is now mine.\n"
+    assert store.current() == "mine"
+    assert "There is no model" in run("use", "nobody", code=1).stderr
+    assert store.current() == "mine"
+
+
+def test_remove(path_of):
+    path = path_of("mine")
+    store.set_current("mine")
+    assert run("remove", "mine").stderr == "Removed mine.\n"
+    assert not path.exists()
+    assert store.current() == store.DEFAULT
+    assert "There is no model" in run("remove", "mine", code=1).stderr
+
+
+def test_remove_takes_no_path(path_of, tmp_path):
+    file = tmp_path / "precious.safetensors"
+    file.write_bytes(path_of("mine").read_bytes())
+    run("remove", file, code=1)
+    assert file.exists()
+
+
+def test_import(path_of, tmp_path, home):
+    sent = tmp_path / "from-a-colleague.safetensors"
+    sent.write_bytes(path_of("mine").read_bytes())
+    assert run("import", sent).stderr == "Stored as from-a-colleague.\n"
+    stored = load_checkpoint(home / "models" / "from-a-colleague.safetensors")
+    assert stored.card.name == "from-a-colleague"
+    assert same_tensors(stored.tensors, load_checkpoint(sent).tensors)
+    assert "already" in run("import", sent, code=1).stderr
+    run("import", sent, "--name", "another")
+    assert store.resolve("another").path.exists()
+    assert load_checkpoint(sent).card.name == "mine"  # what was sent stays as it is
+
+
+def test_import_refuses_what_cannot_be_used(path_of, tmp_path, home):
+    before = sorted((home / "models").glob("*")) if (home / "models").exists() else []
+    torch.save({"x": 1}, tmp_path / "x.pt")
+    assert "not a safetensors file" in run("import", tmp_path / "x.pt", code=1).stderr
+    whole = path_of("mine").read_bytes()
+    (tmp_path / "short.safetensors").write_bytes(whole[:-1])
+    assert "is damaged" in run("import", tmp_path / "short.safetensors", code=1).stderr
+    (tmp_path / "my model.safetensors").write_bytes(whole)
+    assert "cannot be the name" in run("import", tmp_path / "my model.safetensors", code=1).stderr
+    assert "cannot be read" in run("import", tmp_path / "nowhere.safetensors", code=1).stderr
+    assert sorted((home / "models").glob("*")) == [*before, home / "models" / "mine.safetensors"]

@@ -1,0 +1,164 @@
+import os
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import TINY
+
+from deepcheck.card import Card, DetectorSpec, peek
+from deepcheck.checkpoint import describe_widths, load_checkpoint, same_tensors, save_checkpoint, snapshot
+from deepcheck.detectors.base import build
+from deepcheck.errors import DeepcheckError, ModelError
+from deepcheck.plasticity.units import resize
+
+
+@pytest.fixture
+def grown(tiny):
+    resize(tiny, tiny.groups()[2], add=3)
+    resize(tiny, tiny.groups()[5], keep=torch.tensor([0, 2, 5]))
+    return tiny
+
+
+def card_of(model):
+    return Card("mine", model.spec, describe_widths(model), metrics={"dev_eer": 0.1})
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_round_trip_is_exact_to_the_bit(tmp_path, grown, layout):
+    grown.to(memory_format=layout)
+    path = tmp_path / "deep" / "mine.safetensors"
+    save_checkpoint(snapshot(grown, card_of(grown)), path)
+    loaded = load_checkpoint(path)
+    assert loaded.card == card_of(grown)
+    assert loaded.card.widths == {"blocks.2.conv1": 11, "blocks.5.conv1": 3}
+    assert same_tensors(loaded.tensors, grown.state_dict())
+    model = loaded.build()
+    assert same_tensors(model.state_dict(), grown.state_dict())
+    assert not any(module.training for module in model.modules())
+    sound = torch.randn(3, 16_000)
+    model.to(memory_format=layout)
+    assert torch.equal(model.score(sound), grown.score(sound))
+
+
+def test_special_values_survive(tmp_path, tiny):
+    with torch.no_grad():
+        tiny.head.weight[0, :4] = torch.tensor([float("nan"), float("inf"), -0.0, 1e-42])
+    save_checkpoint(snapshot(tiny, card_of(tiny)), tmp_path / "x")
+    again = load_checkpoint(tmp_path / "x").tensors["head.weight"]
+    assert again.numpy().tobytes() == tiny.head.weight.detach().numpy().tobytes()
+
+
+def test_same_tensors_sees_every_difference(tiny):
+    tensors = snapshot(tiny, card_of(tiny)).tensors
+    assert same_tensors(tensors, dict(tiny.state_dict()))
+    changed = {**tensors, "head.bias": tensors["head.bias"] + 1e-7}
+    assert not same_tensors(tensors, changed)
+    assert not same_tensors(tensors, {name: tensor for name, tensor in tensors.items() if name != "head.bias"})
+    assert not same_tensors(tensors, {**tensors, "more": torch.zeros(1)})
+
+
+def test_a_snapshot_is_a_real_copy(tiny):
+    checkpoint = snapshot(tiny, card_of(tiny))
+    before = {name: tensor.clone() for name, tensor in checkpoint.tensors.items()}
+    optimizer = torch.optim.SGD(tiny.parameters(), lr=1.0)
+    tiny.train().score(torch.randn(4, 16_000)).sum().backward()
+    optimizer.step()
+    assert not same_tensors(before, tiny.state_dict())  # training did move the weights and the statistics
+    assert same_tensors(before, checkpoint.tensors)
+
+
+def test_building_twice_gives_two_models(tiny):
+    checkpoint = snapshot(tiny, card_of(tiny))
+    one, other = checkpoint.build(), checkpoint.build()
+    with torch.no_grad():
+        one.head.weight.zero_()
+    assert torch.equal(other.head.weight, tiny.head.weight)
+    assert torch.equal(checkpoint.tensors["head.weight"], tiny.head.weight)
+
+
+def test_a_truncated_file_is_called_damaged_though_its_card_can_be_read(tmp_path, tiny):
+    path = tmp_path / "x.safetensors"
+    save_checkpoint(snapshot(tiny, card_of(tiny)), path)
+    whole = path.read_bytes()
+    (length,) = struct.unpack("<Q", whole[:8])
+    for size in (8 + length, 8 + length + 100, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        assert peek(path) == card_of(tiny)
+        with pytest.raises(ModelError, match=r"x\.safetensors is damaged"):
+            load_checkpoint(path)
+
+
+def test_pickles_and_foreign_files_are_refused(tmp_path, tiny):
+    torch.save(tiny.state_dict(), tmp_path / "x.pt")
+    with pytest.raises(ModelError, match="is not a safetensors file"):
+        load_checkpoint(tmp_path / "x.pt")
+    from safetensors.torch import save_file
+
+    save_file({"weight": torch.zeros(2)}, tmp_path / "x.safetensors")
+    with pytest.raises(ModelError, match="no deepcheck model"):
+        load_checkpoint(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (lambda t: {k: v for k, v in t.items() if k != "head.bias"}, "head.bias"),
+        (lambda t: {**t, "extra": torch.zeros(1)}, "extra"),
+        (lambda t: {**t, "head.bias": torch.zeros(2)}, "head.bias"),
+    ],
+)
+def test_the_weights_must_be_those_of_the_description(tiny, change, name):
+    checkpoint = snapshot(tiny, card_of(tiny))
+    with pytest.raises(ModelError, match='The weights of "mine" do not fit its description') as caught:
+        replace(checkpoint, tensors=change(checkpoint.tensors)).build()
+    assert name in caught.value.message
+
+
+@pytest.mark.parametrize("spec", [DetectorSpec("resnet99"), DetectorSpec("resnet18", {"depth": 3})])
+def test_a_detector_that_this_version_cannot_build(tiny, spec):
+    checkpoint = snapshot(tiny, card_of(tiny))
+    with pytest.raises(DeepcheckError, match=r"resnet99|depth"):
+        replace(checkpoint, card=replace(checkpoint.card, spec=spec)).build()
+
+
+def test_a_crash_while_writing_leaves_the_old_model(tmp_path, tiny, monkeypatch):
+    path = tmp_path / "x.safetensors"
+    old = snapshot(tiny, card_of(tiny))
+    save_checkpoint(old, path)
+    new = snapshot(build(TINY), card_of(tiny))
+    assert not same_tensors(old.tensors, new.tensors)
+    half_written = []
+
+    def crash(handle):
+        half_written.extend(p for p in tmp_path.iterdir() if p != path)
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", crash)
+        with pytest.raises(OSError, match="No space"):
+            save_checkpoint(new, path)
+    assert len(half_written) == 1
+    assert same_tensors(load_checkpoint(path).tensors, old.tensors)
+    assert list(tmp_path.iterdir()) == [path]
+    save_checkpoint(new, path)
+    assert same_tensors(load_checkpoint(path).tensors, new.tensors)
+
+
+def test_a_process_killed_while_writing_leaves_the_old_model(tmp_path, tiny):
+    import subprocess
+    import sys
+
+    path = tmp_path / "x.safetensors"
+    save_checkpoint(snapshot(tiny, card_of(tiny)), path)
+    code = (
+        "import os, signal, sys; from pathlib import Path; from deepcheck.files import write_atomically\n"
+        "os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "write_atomically(Path(sys.argv[1]), b'half')"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    assert killed.returncode == -9
+    assert same_tensors(load_checkpoint(path).tensors, tiny.state_dict())
+    assert [p.suffix for p in tmp_path.glob("*")].count(".safetensors") == 1
+    assert Path(path).stat().st_size > 1000
