@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from conftest import speechlike, write_wav
 
 ROOT = Path(__file__).parent.parent

@@ -51,13 +51,14 @@ class Frontend(nn.Module):
 
 
 def build_frontend(settings: Mapping[str, Any]) -> Frontend:
-    """The front end called `settings["name"]` with the rest of `settings`; `ConfigError` where they do not fit."""
+    """The front end called `settings["name"]` (mel without one) with the rest; `ConfigError` where they do not fit."""
     arguments = dict(settings)
-    constructor = FRONTENDS.resolve(arguments.pop("name"))
+    name = arguments.pop("name", "mel")
+    constructor = FRONTENDS.resolve(name)
     try:
         frontend: Frontend = constructor(**arguments)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f'The front end "{settings["name"]}" cannot be built: {error}.') from error
+        raise ConfigError(f'The front end "{name}" cannot be built: {error}.') from error
     return frontend
 
 

@@ -1,6 +1,7 @@
 """`deepcheck scan`: score a folder of recordings."""
 
 import sys
+import tempfile
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +9,7 @@ from typing import Annotated
 import typer
 
 from deepcheck.cli.options import Device, Jobs
+from deepcheck.errors import DeepcheckError
 
 
 class FailOn(StrEnum):
@@ -38,7 +40,8 @@ def command(
         typer.Option(help="By default from the ending of --output, else table.", show_default=False),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the report to a file.", show_default=False)
+        Path | None,
+        typer.Option("--output", "-o", help="Write the report to a file.", show_default=False, dir_okay=False),
     ] = None,
     threshold: Annotated[
         float | None,
@@ -75,6 +78,8 @@ def command(
 
     if format is None:
         format = _OF_SUFFIX.get(output.suffix.lower(), Format.TABLE) if output else Format.TABLE  # noqa: A001
+    if output is not None:
+        _require_writable(output)
     with scanning() as progress:
         report = scan(paths, model=model, threshold=threshold, prior=prior, device=device, jobs=jobs, progress=progress)
     live = output is None and sys.stdout.isatty()
@@ -88,3 +93,13 @@ def command(
         raise typer.Exit(Exit.FAIL_ON)
     if counts["not scored"]:
         raise typer.Exit(Exit.SOME_NOT_SCORED)
+
+
+def _require_writable(output: Path) -> None:
+    # Before hours of scanning, not after them.
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output.parent):
+            pass
+    except OSError as error:
+        raise DeepcheckError(f"The report cannot be written to {output}: {error.strerror}.") from None

@@ -9,11 +9,12 @@ from deepcheck.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from deepcheck.config import StageConfig, TrainConfig, to_dict
 from deepcheck.data.utterance import Protocol
 from deepcheck.detectors.base import Detector
+from deepcheck.engine.calibrate import score_by_label
 from deepcheck.engine.events import Done, Event, StageDone
 from deepcheck.engine.gradients import Probe
 from deepcheck.engine.score import Scorer
 from deepcheck.engine.surgery import grown, pruned, statistics_of
-from deepcheck.engine.train import read_sets, score_by_label, train
+from deepcheck.engine.train import read_sets, train
 from deepcheck.errors import ConfigError
 from deepcheck.files import write_atomically
 from deepcheck.metrics.detection import eer

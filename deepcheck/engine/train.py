@@ -1,13 +1,12 @@
 """The training loop: a generator of events."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,22 +15,21 @@ import deepcheck
 from deepcheck import store
 from deepcheck.audio.augment.chain import Chain, build_chain
 from deepcheck.card import Card, DetectorSpec
-from deepcheck.checkpoint import Checkpoint, describe_widths, load_checkpoint, snapshot
+from deepcheck.checkpoint import describe_widths, load_checkpoint, snapshot
 from deepcheck.config import SourceConfig, TrainConfig, to_dict
 from deepcheck.data.loader import Loader, TrainingSet
 from deepcheck.data.protocols import read_data
 from deepcheck.data.sampling import BatchSampler
 from deepcheck.data.split import hold_out
-from deepcheck.data.utterance import Label, Protocol
+from deepcheck.data.utterance import Protocol
 from deepcheck.detectors.base import Detector, build, parameter_count
+from deepcheck.engine.calibrate import Scores, fit, score_by_label
 from deepcheck.engine.events import Done, EpochDone, Event, Skipped, Started, Step
 from deepcheck.engine.optimizer import RunningMean, make_optimizer, set_learning_rate
 from deepcheck.engine.score import Scorer
 from deepcheck.engine.train_state import Progress, load_state, restore_optimizer, save_state
 from deepcheck.errors import ConfigError, DataError
-from deepcheck.metrics.calibration import fit_calibration, fit_thresholds
-from deepcheck.metrics.detection import auc, cllr, eer
-from deepcheck.metrics.intervals import tolerated_errors
+from deepcheck.metrics.detection import eer
 from deepcheck.plasticity.freeze import Freeze, new_entries
 from deepcheck.runtime import autocast, cores, move, pick_device, pick_dtype
 from deepcheck.seeding import seed_of
@@ -173,7 +171,10 @@ class _Run:
             raise DataError("None of the training recordings could be decoded.", "See the reasons above.")
         spent = time.monotonic() - began
         speed = (progress.clips - clips_before) / max(spent, 1e-9)
-        dev_eer, _ = eer(*self._dev_scores())
+        skipped: list[Skipped] = []
+        dev_eer, _ = eer(*self._dev_scores(lambda path, why: skipped.append(Skipped(str(path), why))))
+        if progress.epoch == 0:  # they will be the same ones each time
+            yield from skipped
         best = dev_eer < progress.best_eer
         if best:
             progress.best_eer, progress.best_epoch = dev_eer, progress.epoch
@@ -204,9 +205,8 @@ class _Run:
         self.mean.update(done)
         return float(loss.detach())
 
-    def _dev_scores(self) -> tuple[np.ndarray, np.ndarray]:
-        scorer = Scorer(self.mean.model, device=self.device)
-        return score_by_label(scorer, self.dev_set)
+    def _dev_scores(self, on_error: Callable[[Path, str], None] | None = None) -> tuple[Scores, Scores]:
+        return score_by_label(Scorer(self.mean.model, device=self.device), self.dev_set, on_error)
 
     def _save(self) -> None:
         sets = {"model": self.detector.state_dict(), "best": self.best}
@@ -217,39 +217,15 @@ class _Run:
     def done(self) -> Done:
         progress = self.progress
         self.mean.model.load_state_dict(self.best)
-        bonafide, spoof = self._dev_scores()
-        calibration = fit_calibration(bonafide, spoof)
-        bonafide, spoof = calibration.llr(bonafide), calibration.llr(spoof)
-        rates = self.config.calibration
-        thresholds = fit_thresholds(
-            bonafide, spoof, false_alarm=rates.false_alarm, miss=rates.miss, confidence=rates.confidence
-        )
-        shown = {
-            name: rate
-            for name, rate, scores in (("false_alarm", rates.false_alarm, bonafide), ("miss", rates.miss, spoof))
-            if tolerated_errors(len(scores), rate, rates.confidence) is not None
-        }
-        note = (
-            ""
-            if len(shown) == 2
-            else (
-                f"{len(bonafide)} genuine and {len(spoof)} synthetic development recordings are too few to show error "
-                f"rates of {rates.false_alarm:.1%} and {rates.miss:.1%}; the thresholds lie beyond the extreme ones."
-            )
-        )
-        metrics = {
-            "dev_eer": eer(bonafide, spoof)[0],
-            "dev_auc": auc(bonafide, spoof),
-            "dev_cllr": cllr(bonafide, spoof),
-        }
+        fitted = fit(*self._dev_scores(), self.config.calibration)
         card = Card(
             name=self.config.name,
             spec=self.mean.model.spec,
             widths=describe_widths(self.mean.model),
-            calibration=calibration,
-            thresholds=thresholds,
-            rates={"confidence": rates.confidence, "bonafide": len(bonafide), "spoof": len(spoof), **shown},
-            metrics=metrics,
+            calibration=fitted.calibration,
+            thresholds=fitted.thresholds,
+            rates=fitted.rates,
+            metrics=fitted.metrics,
             history=(*(self.origin.card.history if self.origin else ()), self._history_row()),
             parent=self.origin.card.name if self.origin else None,
             grown_from=self.origin.card.grown_from if self.origin else {},
@@ -262,7 +238,7 @@ class _Run:
             if self._patience_is_over()
             else f"all {self.config.epochs} epochs done"
         )
-        return Done(snapshot(self.mean.model, card), progress.best_epoch + 1, reason, metrics, note)
+        return Done(snapshot(self.mean.model, card), progress.best_epoch + 1, reason, fitted.metrics, fitted.note)
 
     def _history_row(self) -> dict[str, Any]:
         return {
@@ -294,17 +270,6 @@ def _frozen(detector: Detector, new: dict[str, Tensor], config: TrainConfig) -> 
     return Freeze(detector, new)
 
 
-def score_by_label(scorer: Scorer, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
-    """(bona fide, spoof) scores of the recordings that can be decoded, in the order of the protocol."""
-    utterances = protocol.utterances
-    means = np.full(len(utterances), np.nan)
-    for scores in scorer.recordings([utterance.path for utterance in utterances]):
-        means[scores.index] = scores.mean_llr()
-    labels = np.array([utterance.label for utterance in utterances])
-    scored = np.isfinite(means)
-    return means[scored & (labels == Label.BONAFIDE)], means[scored & (labels == Label.SPOOF)]
-
-
 _INDIFFERENT = {"save_minutes", "description", "data.workers", "data.cache_gb"}
 
 
@@ -327,6 +292,3 @@ def _without_places(config: TrainConfig) -> dict[str, Any]:
         blank = replace(blank, dev=replace(blank.dev, path=""))
     augment = [{key: value for key, value in entry.items() if key != "folder"} for entry in config.augment]
     return to_dict(replace(config, data=blank, augment=augment, start=config.start and Path(config.start).name))
-
-
-__all__ = ["Checkpoint", "read_sets", "score_by_label", "train"]

@@ -1,5 +1,6 @@
 """Scanning: paths in, a report out."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import deepcheck
 from deepcheck.engine.model import Model, load
 from deepcheck.engine.score import Scorer
-from deepcheck.errors import ModelError
+from deepcheck.errors import ConfigError, ModelError
 from deepcheck.files import sha256
 from deepcheck.metrics.arguments import require_fraction
 from deepcheck.metrics.calibration import Thresholds
@@ -63,6 +64,8 @@ def _basis(model: Model, threshold: float | None, prior: float) -> Basis:
         )
     basis = Basis(card.name, model.sha256, deepcheck.__version__, card.thresholds, prior)
     if threshold is not None:
+        if math.isnan(threshold):
+            raise ConfigError("The threshold is not a number.", "Give a log-likelihood ratio, for instance -2.5.")
         return replace(basis, thresholds=Thresholds(threshold, max(threshold, card.thresholds.bonafide)))
     rates = card.rates
     return replace(

@@ -164,6 +164,14 @@ def test_truncation_is_told_with_both_lengths(ending, codec, container, options,
     assert float(found[2]) == pytest.approx(6.0, abs=0.5)
 
 
+def test_truncation_is_seen_behind_a_chunk_of_odd_length(tmp_path):
+    before = b"LIST" + struct.pack("<I", 5) + b"INFO0\0"
+    (tmp_path / "x.wav").write_bytes(riff(tone(SAMPLE_RATE)[0], promised=4 * 2 * SAMPLE_RATE, before=before))
+    assert reason(tmp_path / "x.wav") == (
+        "the file is truncated: its header promises 4.0 s, the sound ends after 2.0 s"
+    )
+
+
 def test_truncation_is_known_only_at_the_end(tmp_path):
     path = cut_off(encode(tmp_path / "x.wav", tone(22_050, duration_s=10.0), 22_050, "pcm_s16le"), 0.6)
     blocks, error = [], None

@@ -10,15 +10,6 @@ from deepcheck.errors import ConfigError
 NAMES = ["mel", "log-linear", "lfcc"]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Tiny tensors gain nothing from threads, and lose much on a machine that is busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def voices(count: int = 2, duration_s: float = 1.0) -> torch.Tensor:
     return torch.from_numpy(np.stack([speechlike(duration_s, seed=i) for i in range(count)]))
 

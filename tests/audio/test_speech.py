@@ -10,15 +10,6 @@ from conftest import speechlike
 from deepcheck.audio.speech import CHUNK, SpeechDetector, speech_detector
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Tiny tensors gain nothing from threads, and lose much on a machine that is busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def probabilities(*waveforms: np.ndarray) -> np.ndarray:
     return speech_detector()(torch.from_numpy(np.stack(waveforms).astype(np.float32))).numpy()
 

@@ -1,4 +1,5 @@
 import math
+import time
 import tracemalloc
 import wave
 from pathlib import Path
@@ -14,15 +15,6 @@ from deepcheck.audio.quality import Quality
 from deepcheck.engine.score import RecordingScores, Scorer, WindowScore
 from deepcheck.errors import ConfigError
 from deepcheck.metrics.calibration import Calibration
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Tiny tensors gain nothing from threads, and lose much on a machine that is busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -160,7 +152,7 @@ def test_check_leaves_windows_without_speech_unscored(tmp_path):
     noise = 0.1 * np.random.default_rng(0).standard_normal(32_000).astype(np.float32)
     path = write_wav(tmp_path / "x.wav", np.concatenate([voice, silence, noise]))
     detector = Loudness()
-    [scores] = Scorer(detector, device="cpu", check=True).recordings([path])
+    [scores] = Scorer(detector, device="cpu", batch_size=6, check=True).recordings([path])
     quality = {window.start_s: window.quality for window in scores.windows}
     assert quality[0.0] is quality[0.5] is quality[1.0] is Quality.SPEECH
     assert quality[2.0] is quality[3.0] is Quality.SILENT
@@ -203,6 +195,27 @@ def test_bfloat16_is_near_the_reference(tiny):
     rough = Scorer(tiny, device="cpu", precision="bf16").logits(windows)
     assert np.abs(exact - rough).max() < 0.05 * max(1.0, np.abs(exact).max())
     assert np.abs(exact - rough).max() > 0  # it did change something
+
+
+def test_decoding_does_not_run_away_from_a_slow_detector(monkeypatch):
+    taken: list[int] = []
+    lead: list[int] = []
+
+    def decode(path):
+        for i in range(400):
+            taken.append(i)
+            yield np.full(8_000, 0.1, np.float32)  # a hop
+
+    class Slow(Loudness):
+        def score(self, waveform: torch.Tensor) -> torch.Tensor:
+            time.sleep(0.01)
+            lead.append(len(taken) - 4 * len(self.batches))
+            return super().score(waveform)
+
+    monkeypatch.setattr("deepcheck.engine.read_ahead.decode", decode)
+    [scores] = Scorer(Slow(), device="cpu").recordings([Path("x")], jobs=1)
+    assert len(scores.windows) == 399
+    assert max(lead) <= 4 + 4 * 4 + 4  # the batch, four more in the queue, and what is in hand
 
 
 def long_recording(path: Path, minutes: int) -> Path:

@@ -23,9 +23,10 @@ from deepcheck.config import (
     to_yaml,
 )
 from deepcheck.data.utterance import Label
+from deepcheck.engine.calibrate import score_by_label
 from deepcheck.engine.events import Done, EpochDone, Skipped, Started, Step
 from deepcheck.engine.score import Scorer
-from deepcheck.engine.train import read_sets, score_by_label, train
+from deepcheck.engine.train import read_sets, train
 from deepcheck.engine.train_state import load_state
 from deepcheck.errors import ConfigError, DataError
 from deepcheck.metrics.calibration import fit_calibration, fit_thresholds

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from conftest import speechlike, write_wav
 
 import deepcheck
@@ -17,15 +16,6 @@ from deepcheck.errors import ConfigError, DataError, ModelError
 from deepcheck.metrics.calibration import Calibration, Thresholds
 from deepcheck.scanner.result import FileResult, Report
 from deepcheck.scanner.run import scan
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Tiny tensors gain nothing from threads, and lose much on a machine that is busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -202,6 +192,16 @@ def test_prior_changes_the_probability_alone(stored_model, good):
 def test_impossible_prior(stored_model, good, prior):
     with pytest.raises(ConfigError, match="The prior probability of spoof is"):
         scan(good[0], model=stored_model(), prior=prior)
+
+
+def test_threshold_that_is_no_number(stored_model, good):
+    with pytest.raises(ConfigError, match=r"The threshold is not a number\."):
+        scan(good[0], model=stored_model(), threshold=float("nan"))
+
+
+@pytest.mark.parametrize(("threshold", "verdict"), [(float("-inf"), "inconclusive"), (float("inf"), "spoof")])
+def test_threshold_without_bounds(stored_model, good, threshold, verdict):
+    assert scan(good[0], model=stored_model(bonafide=1e6), threshold=threshold).results[0].verdict == verdict
 
 
 def test_progress_is_told_file_by_file(stored_model, mixed):

@@ -1,0 +1,69 @@
+"""What the development set is for, beside choosing the epoch: calibration, thresholds, and what they are worth."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepcheck.config import CalibrationConfig
+from deepcheck.data.utterance import Label, Protocol
+from deepcheck.engine.score import Scorer
+from deepcheck.metrics.calibration import Calibration, Thresholds, fit_calibration, fit_thresholds
+from deepcheck.metrics.detection import auc, cllr, eer
+from deepcheck.metrics.intervals import tolerated_errors
+
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The parts of a card that come from the development set; `note` says what the data could not show."""
+
+    calibration: Calibration
+    thresholds: Thresholds
+    rates: dict[str, float]
+    metrics: dict[str, float]
+    note: str
+
+
+def score_by_label(
+    scorer: Scorer, protocol: Protocol, on_error: Callable[[Path, str], None] | None = None
+) -> tuple[Scores, Scores]:
+    """(bona fide, spoof) mean scores of the recordings, in the order of the protocol.
+
+    Those that cannot be decoded are left out, and told to `on_error` with the reason.
+    """
+    utterances = protocol.utterances
+    means = np.full(len(utterances), np.nan)
+    for scores in scorer.recordings([utterance.path for utterance in utterances]):
+        means[scores.index] = scores.mean_llr()
+        if scores.error is not None and on_error is not None:
+            on_error(scores.path, scores.error)
+    labels = np.array([utterance.label for utterance in utterances])
+    scored = np.isfinite(means)
+    return means[scored & (labels == Label.BONAFIDE)], means[scored & (labels == Label.SPOOF)]
+
+
+def fit(bonafide: Scores, spoof: Scores, config: CalibrationConfig) -> Fitted:
+    """Calibration and thresholds for the given logits; `DataError` if they do not tell the labels apart."""
+    calibration = fit_calibration(bonafide, spoof)
+    bonafide, spoof = calibration.llr(bonafide), calibration.llr(spoof)
+    rates = {"false_alarm": (config.false_alarm, len(bonafide)), "miss": (config.miss, len(spoof))}
+    shown = {
+        name: rate
+        for name, (rate, trials) in rates.items()
+        if tolerated_errors(trials, rate, config.confidence) is not None
+    }
+    note = (
+        f"{len(bonafide)} genuine and {len(spoof)} synthetic development recordings are too few to show error rates "
+        f"of {config.false_alarm:.1%} and {config.miss:.1%}; the thresholds lie beyond the extreme ones."
+    )
+    return Fitted(
+        calibration,
+        fit_thresholds(bonafide, spoof, false_alarm=config.false_alarm, miss=config.miss, confidence=config.confidence),
+        {"confidence": config.confidence, "bonafide": len(bonafide), "spoof": len(spoof), **shown},
+        {"dev_eer": eer(bonafide, spoof)[0], "dev_auc": auc(bonafide, spoof), "dev_cllr": cllr(bonafide, spoof)},
+        "" if len(shown) == len(rates) else note,
+    )
