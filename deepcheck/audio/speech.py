@@ -18,7 +18,7 @@ _CONTEXT = 64  # samples of the chunk before that each chunk sees
 
 
 class SpeechDetector(nn.Module):
-    """Silero VAD v6 for 16 kHz: (batch, samples) -> (batch, samples // 512) probabilities of speech."""
+    """Silero VAD for 16 kHz: (batch, samples) -> (batch, samples // 512) probabilities of speech."""
 
     basis: Tensor
 

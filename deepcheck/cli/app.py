@@ -46,6 +46,11 @@ class _Guarded(TyperGroup):
             # Whoever read our output has gone (`| head`): nothing more to say, not even at shutdown.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(Exit.DONE) from None
+        except OSError as error:  # a full disk, a folder that must not be written to
+            if ctx.params.get("debug"):
+                raise
+            _complain(f"{error.filename or 'The system'}: {error.strerror or error}.")
+            raise typer.Exit(Exit.ERROR) from None
 
 
 def _complain(message: str, hint: str = "") -> None:

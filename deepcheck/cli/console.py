@@ -18,8 +18,9 @@ def err() -> Console:
 
 
 def say(message: str, style: str = "") -> None:
-    """A message on stderr; the text is taken as it is, without markup."""
-    err().print(Text(message, style=style))
+    """A message on stderr; the text is taken as it is, without markup, control characters written out."""
+    plain = "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in message)
+    err().print(Text(plain, style=style))
 
 
 def show(renderable: Any) -> None:

@@ -27,7 +27,7 @@ class Format(StrEnum):
     JSONL = "jsonl"
 
 
-_OF_SUFFIX = {".csv": Format.CSV, ".jsonl": Format.JSONL}
+_OF_SUFFIX = {".csv": Format.CSV, ".jsonl": Format.JSONL, ".txt": Format.TABLE}
 
 
 def command(
@@ -77,13 +77,13 @@ def command(
     from deepcheck.scanner.run import scan
 
     if format is None:
-        format = _OF_SUFFIX.get(output.suffix.lower(), Format.TABLE) if output else Format.TABLE  # noqa: A001
+        format = _format_of(output)  # noqa: A001
     if output is not None:
         _require_writable(output)
     with scanning() as progress:
         report = scan(paths, model=model, threshold=threshold, prior=prior, device=device, jobs=jobs, progress=progress)
     live = output is None and sys.stdout.isatty()
-    style = Style(width=err().width, color=True) if live else Style()
+    style = Style(width=err().width, color=err().color_system is not None) if live else Style()
     deliver(REPORTS.resolve(format)(report, style), output)
     counts = report.counts()
     if output is not None:
@@ -93,6 +93,18 @@ def command(
         raise typer.Exit(Exit.FAIL_ON)
     if counts["not scored"]:
         raise typer.Exit(Exit.SOME_NOT_SCORED)
+
+
+def _format_of(output: Path | None) -> Format:
+    if output is None:
+        return Format.TABLE
+    format_ = _OF_SUFFIX.get(output.suffix.lower())
+    if format_ is None:
+        raise DeepcheckError(
+            f'The ending of "{output.name}" names no report format.',
+            f"Use {', '.join(_OF_SUFFIX)}, or say --format {' | '.join(Format)}.",
+        )
+    return format_
 
 
 def _require_writable(output: Path) -> None:

@@ -13,6 +13,7 @@ from deepcheck.audio.quality import Quality, assess
 from deepcheck.audio.windows import Window
 from deepcheck.detectors.base import Detector
 from deepcheck.engine.read_ahead import read_ahead
+from deepcheck.errors import ConfigError
 from deepcheck.metrics.calibration import Calibration
 from deepcheck.runtime import autocast, cores, full_float32, move, pick_device, pick_dtype
 
@@ -106,6 +107,8 @@ class Scorer:
         `jobs` threads decode while this one computes; memory is bounded by their number and the batch size,
         not by the length of a recording. A recording that cannot be decoded comes with `error` set.
         """
+        if jobs is not None and jobs < 1:
+            raise ConfigError(f"The number of jobs is {jobs}.", "Give at least 1.")
         self.detector.eval()
         opened: dict[int, _Open] = {}
         batch: list[tuple[int, Window]] = []

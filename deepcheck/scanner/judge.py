@@ -1,5 +1,6 @@
 """From window scores to what is said of a recording."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -51,10 +52,15 @@ def _why_not(
     duration_s: float, speech_s: float, windows: Sequence[WindowScore], judged: Sequence[WindowScore]
 ) -> str | None:
     if duration_s < MIN_DURATION_S:
-        return f"too short: {duration_s:.2f} s (at least {MIN_DURATION_S:.0f} s is needed)"
+        return f"too short: {_floored(duration_s)} s (at least {MIN_DURATION_S:.0f} s is needed)"
     if not judged:
         [(quality, _)] = Counter(window.quality for window in windows).most_common(1)
         return _QUALITY[quality]
     if speech_s < MIN_SPEECH_S:
-        return f"too little speech: {speech_s:.2f} s (at least {MIN_SPEECH_S:.0f} s is needed)"
+        return f"too little speech: {_floored(speech_s)} s (at least {MIN_SPEECH_S:.0f} s is needed)"
     return None
+
+
+def _floored(value_s: float) -> str:
+    # Never rounded up to the limit that was missed.
+    return f"{math.floor(100 * value_s) / 100:.2f}"
