@@ -11,6 +11,9 @@ from deepcheck.seeding import seed_of
 def hold_out(protocol: Protocol, share: float, by: str = "source", seed: int = 0) -> tuple[Protocol, Protocol]:
     """(rest, held out): at least `share` of each label is held out, in whole groups of the same `by`.
 
+    Groups that would make up more than a tenth of the held-out part of a label come last: a few large sources would
+    decide what is best for all the others.
+
     `by` is a field or tag (source, speaker, attack, language ...); a recording without one is a group of its
     own. Copies of a genuine recording (`pair`) go wherever that recording goes, for they would give it away.
     Which groups are taken depends on their names and `seed` alone. Raises `DataError` if nothing is left.
@@ -23,7 +26,12 @@ def hold_out(protocol: Protocol, share: float, by: str = "source", seed: int = 0
     wanted = {label: share * count for label, count in protocol.counts().items() if label is not None}
     taken: dict[Label, int] = dict.fromkeys(wanted, 0)
     held: set[str] = set()
-    for name in sorted(groups, key=lambda name: seed_of("hold out", seed, name)):
+
+    def order(name: str) -> tuple[bool, int]:
+        dominates = any(10 * sum(u.label is label for u in groups[name]) > wanted[label] for label in wanted)
+        return dominates, seed_of("hold out", seed, name)
+
+    for name in sorted(groups, key=order):
         counts = {label: sum(u.label is label for u in groups[name]) for label in wanted}
         # A group that brings only what there is enough of already would cost training data for nothing.
         if any(counts[label] and taken[label] < wanted[label] for label in wanted):
