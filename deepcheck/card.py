@@ -1,6 +1,7 @@
 """What is known of a model beside its weights: read from a file's header without loading anything else."""
 
 import json
+import math
 import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -61,15 +62,16 @@ def peek(path: Path) -> Card:
             if length > 100_000_000:
                 raise ValueError("the header is too long")
             header = json.loads(file.read(length))
-        if not isinstance(header, dict):
+        metadata = header.get("__metadata__") or {} if isinstance(header, dict) else None
+        if not isinstance(metadata, dict):
             raise ValueError("the header is no object")
     except OSError as error:
         raise ModelError(f"The model {path} cannot be read: {error.strerror}.") from None
-    except (ValueError, struct.error):
+    except (ValueError, RecursionError, struct.error):
         raise ModelError(
             f"{path} is not a safetensors file.", "deepcheck loads no pickled checkpoints (.pt, .pth, .ckpt)."
         ) from None
-    return _card((header.get("__metadata__") or {}).get(_KEY), path)
+    return _card(metadata.get(_KEY), path)
 
 
 def _card(text: str | None, path: Path) -> Card:
@@ -84,6 +86,27 @@ def _card(text: str | None, path: Path) -> Card:
         for key, kind in (("calibration", Calibration), ("thresholds", Thresholds)):
             if document[key] is not None:
                 document[key] = kind(**document[key])
-        return Card(**document)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        card = Card(**document)
+        _check(card)
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ModelError(f"The description of the model in {path} makes no sense ({error!r}).") from None
+    return card
+
+
+def _check(card: Card) -> None:
+    """`ValueError` for a card that no deepcheck has written: people are sent these by strangers."""
+    names = [card.name, card.parent or "", card.created, card.version, card.spec.name]
+    if not all(isinstance(name, str) and name.isprintable() and len(name) <= 200 for name in names):
+        raise ValueError("a name holds control characters")
+    numbers = [*card.metrics.values(), *card.rates.values()]
+    for part in (card.calibration, card.thresholds):
+        numbers += list(vars(part).values()) if part is not None else []
+    if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
+        raise ValueError("a figure is no finite number")
+    widths = [*card.widths.values(), *card.grown_from.values()]
+    if not all(type(width) is int and 0 < width <= 1 << 20 for width in widths):
+        raise ValueError("a width is no whole number above 0")
+    if card.calibration is not None and card.calibration.scale <= 0:
+        raise ValueError("the calibration is upside down")
+    if card.thresholds is not None and card.thresholds.spoof > card.thresholds.bonafide:
+        raise ValueError("the thresholds are upside down")

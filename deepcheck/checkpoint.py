@@ -29,11 +29,14 @@ class Checkpoint:
 
     def build(self) -> Detector:
         """The detector with these weights, on the CPU, in eval mode; `ModelError` if they do not fit."""
-        detector = build(self.card.spec)
-        set_widths(detector, self.card.widths)
+        if "pretrained" in self.card.spec.arguments:
+            # A file from a stranger must not make this machine fetch another.
+            raise ModelError(f'The model "{self.card.name}" names weights outside its file.', "Do not use it.")
         try:
+            detector = build(self.card.spec)
+            set_widths(detector, self.card.widths)
             detector.load_state_dict(dict(self.tensors))
-        except RuntimeError as error:
+        except (RuntimeError, TypeError, ValueError, AttributeError) as error:
             reason = " ".join(str(error).split())[:300]
             raise ModelError(f'The weights of "{self.card.name}" do not fit its description: {reason}') from None
         return detector.eval()

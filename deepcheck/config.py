@@ -31,8 +31,8 @@ class DataConfig:
     dev: SourceConfig | None = None
     holdout: float = 0.15
     holdout_by: str = "source"
-    workers: int | None = None  # loading processes; by default one per core, none on a single core
-    cache_gb: float = 1.0  # decoded audio that each worker may keep
+    workers: int | None = None  # loading processes; by default one per core up to 8, none on a single core
+    cache_gb: float = 1.0  # decoded audio kept in memory, by all workers together
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,11 @@ class CalibrationConfig:
     false_alarm: float = 0.01
     miss: float = 0.05
     confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0 < value < 1:
+                raise ConfigError(f'"calibration.{name}" is {value}.', "Give a share between 0 and 1, such as 0.01.")
 
 
 @dataclass(frozen=True)

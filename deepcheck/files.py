@@ -5,9 +5,15 @@ import os
 import tempfile
 from pathlib import Path
 
-
 def write_atomically(path: Path, data: bytes | str) -> None:
-    """Write through a temporary file in the same folder and a rename; makes the folder if need be."""
+    """Write through a temporary file in the same folder and a rename; makes the folder if need be.
+
+    A link is followed; what is no regular file (/dev/stdout, a pipe) is simply written to.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

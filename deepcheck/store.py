@@ -104,7 +104,7 @@ def resolve(name: str | None = None) -> Entry:
     Raises `ModelError` with the nearest name if there is none, or if a shipped file is not what was shipped.
     """
     wanted = name or current()
-    known = {entry.name: entry for entry in entries()}
+    known = {entry.name: entry for entry in reversed(entries())}  # a shipped model wins over one's own of that name
     entry = known.get(wanted)
     if entry is None and (Path(wanted).suffix == SUFFIX or "/" in wanted or "\\" in wanted):
         path = Path(wanted).expanduser()

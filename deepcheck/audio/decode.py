@@ -152,18 +152,23 @@ def _frames(container: Any, track: Any) -> Iterator[Any]:
 
 
 def _resampled(frames: Iterator[Any], sample_rate: int) -> Iterator[Waveform]:
-    to_float = av.AudioResampler(format="fltp")
+    to_float = None
     stream: soxr.ResampleStream | None = None
-    rate = 0
+    rate, layout = 0, None
     for frame in frames:
+        if (frame.format.name, frame.layout.name, frame.sample_rate) != layout:
+            layout = (frame.format.name, frame.layout.name, frame.sample_rate)
+            # Interleaved: PyAV miscounts the planes of eight channels and more, and reads past their end.
+            to_float = av.AudioResampler(format="flt")
         if frame.sample_rate != rate:  # first frame, or a stream that changes its rate on the way
             if stream is not None:
                 yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
             rate = frame.sample_rate
             stream = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32") if rate != sample_rate else None
-            to_float = av.AudioResampler(format="fltp")
-        for planar in to_float.resample(frame):
-            mono = _finite(planar.to_ndarray().mean(axis=0, dtype=np.float32))
+        assert to_float is not None
+        for interleaved in to_float.resample(frame):
+            channels = interleaved.to_ndarray().reshape(-1, interleaved.layout.nb_channels)
+            mono = _finite(channels.mean(axis=1, dtype=np.float32))
             block = stream.resample_chunk(mono) if stream is not None else mono
             if len(block):
                 yield block

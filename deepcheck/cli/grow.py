@@ -45,7 +45,6 @@ def command(
     from deepcheck.cli.console import say, show
     from deepcheck.cli.surgery import change_table, child_name, keep, probe_on
     from deepcheck.engine.surgery import grown
-    from deepcheck.plasticity.inits import EXACT
     from deepcheck.plasticity.plan import choose_layers, plan
 
     entry = store.resolve(model)
@@ -60,6 +59,6 @@ def command(
         say(f"Nothing was saved. The output would change by at most {surgery.change:.1e} on a probe of noise.")
         return
     keep(surgery, parent.card, replace)
-    if init not in EXACT:
-        say("Its scores mean nothing before it is trained, so it has no calibration.", style="yellow")
-    say(f"Undo: deepcheck prune --layer {layer} --neurons {neurons} --criterion newest")
+    layers = ",".join(str(change.group.layer) for change in changes)
+    which = f" --part {part}" if part else ""
+    say(f"Undo, while it is untrained: deepcheck prune --layer {layers}{which} --neurons {neurons} --criterion newest")

@@ -54,7 +54,7 @@ def list_models() -> None:
         table.add_row(
             mark,
             Text(entry.name),
-            card.spec.name,
+            Text(card.spec.name),
             f"{card.parameters:,}",
             "" if eer is None else f"{100 * eer:.2f} %",
             Text(card.parent or ""),

@@ -53,16 +53,19 @@ def command(
     from deepcheck.cli.surgery import change_table, child_name, keep, probe_on
     from deepcheck.engine.surgery import pruned, statistics_of
     from deepcheck.errors import ConfigError
-    from deepcheck.plasticity.plan import choose_layers, plan
+    from deepcheck.plasticity.plan import choose_layers, plan, plan_share
 
-    if (neurons is None) == (fraction is None):
-        raise ConfigError("How much to remove is not clear.", "Give either --neurons or --fraction.")
     entry = store.resolve(model)
     parent = load_checkpoint(entry.path)
     groups = parent.build().groups()
     layers = choose_layers(layer, groups, seed)
-    changes = plan(groups, layers, neurons or 1, part)
-    remove = {c.group.name: c.units if fraction is None else round(fraction * c.group.width) for c in changes}
+    if neurons is not None and fraction is None:
+        changes = plan(groups, layers, neurons, part)
+    elif fraction is not None and neurons is None:
+        changes = plan_share(groups, layers, fraction, part)
+    else:
+        raise ConfigError("How much to remove is not clear.", "Give either --neurons or --fraction.")
+    remove = {change.group.name: change.units for change in changes}
     called = child_name(name, entry.name, f"-pruned-{layer.replace(',', '+')}x{neurons or fraction}")
     statistics = statistics_of(parent, list(remove), criterion, probe_on(data, protocol, subset, recordings, seed))
     surgery = pruned(parent, statistics, remove, name=called, criterion=criterion, seed=seed)

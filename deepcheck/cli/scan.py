@@ -27,7 +27,7 @@ class Format(StrEnum):
     JSONL = "jsonl"
 
 
-_OF_SUFFIX = {".csv": Format.CSV, ".jsonl": Format.JSONL, ".txt": Format.TABLE}
+_OF_SUFFIX = {".csv": Format.CSV, ".jsonl": Format.JSONL, ".txt": Format.TABLE, "": Format.TABLE}
 
 
 def command(
@@ -102,7 +102,7 @@ def _format_of(output: Path | None) -> Format:
     if format_ is None:
         raise DeepcheckError(
             f'The ending of "{output.name}" names no report format.',
-            f"Use {', '.join(_OF_SUFFIX)}, or say --format {' | '.join(Format)}.",
+            f"Use {', '.join(filter(None, _OF_SUFFIX))}, or say --format {' | '.join(Format)}.",
         )
     return format_
 

@@ -14,6 +14,7 @@ from deepcheck.data.protocols import read_data
 from deepcheck.detectors.base import Detector
 from deepcheck.engine.gradients import Probe
 from deepcheck.engine.surgery import Row, Surgery
+from deepcheck.errors import ModelError
 
 
 def child_name(wanted: str | None, parent: str, suffix: str) -> str:
@@ -59,16 +60,13 @@ def keep(surgery: Surgery, parent: Card, replace: bool) -> None:
     card = surgery.child.card
     place = store.place_of(card.name)
     if place.exists() and not replace:
-        raise_taken(card.name)
+        raise ModelError(f'There is a model "{card.name}" already.', "Choose another --name, or give --replace.")
     show(change_table(surgery.rows, parent, card))
     say(f"The output changes by at most {surgery.change:.1e} on a probe of noise.")
     save_checkpoint(surgery.child, place)
+    if card.thresholds is None:
+        say(f"Saved as {card.name} (parent: {card.parent}). Its scores have changed, so it has no calibration yet.")
+        say(f"Next: deepcheck train --start {card.name} --data ...")
+        return
     store.set_current(card.name)
     say(f"Saved as {card.name}, which is now the current model (parent: {card.parent}).")
-
-
-def raise_taken(name: str) -> None:
-    """`ModelError` for a name that is taken."""
-    from deepcheck.errors import ModelError
-
-    raise ModelError(f'There is a model "{name}" already.', "Choose another --name, or give --replace.")

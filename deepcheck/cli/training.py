@@ -88,7 +88,8 @@ class TrainingView:
         thresholds, calibration = event.checkpoint.card.thresholds, event.checkpoint.card.calibration
         assert thresholds is not None
         assert calibration is not None
-        say(f"Stopped: {event.reason}. The weights are those of epoch {event.best_epoch}.")
+        which = f" The weights are those of epoch {event.best_epoch}." if event.best_epoch else ""
+        say(f"Stopped: {event.reason}.{which}")
         figures = event.metrics
         say(
             f"On the development set: EER {100 * figures['dev_eer']:.2f} %, AUC {figures['dev_auc']:.4f}, "

@@ -54,6 +54,8 @@ def build(spec: DetectorSpec) -> Detector:
     except TypeError as error:
         raise ConfigError(f'The detector "{spec.name}" cannot be built: {error}.') from error
     assert isinstance(detector, Detector)
+    if not (isinstance(detector.window_s, int | float) and 0.5 <= detector.window_s <= 60):
+        raise ConfigError(f"A window of {detector.window_s!r} s makes no sense.", "Set window_s between 0.5 and 60.")
     return detector
 
 

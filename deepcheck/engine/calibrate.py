@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from deepcheck.config import CalibrationConfig
 from deepcheck.data.utterance import Label, Protocol
 from deepcheck.engine.score import Scorer
+from deepcheck.errors import DataError
 from deepcheck.metrics.calibration import Calibration, Thresholds, fit_calibration, fit_thresholds
 from deepcheck.metrics.detection import auc, cllr, eer
 from deepcheck.metrics.intervals import tolerated_errors
@@ -37,13 +38,17 @@ def score_by_label(
     """
     utterances = protocol.utterances
     means = np.full(len(utterances), np.nan)
+    decoded = np.zeros(len(utterances), bool)
     for scores in scorer.recordings([utterance.path for utterance in utterances]):
-        means[scores.index] = scores.mean_llr()
-        if scores.error is not None and on_error is not None:
+        if scores.error is None:
+            means[scores.index] = scores.mean_llr()
+            decoded[scores.index] = True
+        elif on_error is not None:
             on_error(scores.path, scores.error)
     labels = np.array([utterance.label for utterance in utterances])
-    scored = np.isfinite(means)
-    return means[scored & (labels == Label.BONAFIDE)], means[scored & (labels == Label.SPOOF)]
+    if not np.isfinite(means[decoded]).all():
+        raise DataError("The detector gives scores that are no numbers: its training has diverged.", "Lower the lr.")
+    return means[decoded & (labels == Label.BONAFIDE)], means[decoded & (labels == Label.SPOOF)]
 
 
 def fit(bonafide: Scores, spoof: Scores, config: CalibrationConfig) -> Fitted:

@@ -58,7 +58,7 @@ class Done:
     """The end: the best weights, calibrated, with thresholds; `note` says what was not as promised."""
 
     checkpoint: Checkpoint
-    best_epoch: int
+    best_epoch: int | None
     reason: str
     metrics: Mapping[str, Any]
     note: str = ""

@@ -14,7 +14,7 @@ from deepcheck.engine.events import Done, Event, StageDone
 from deepcheck.engine.gradients import Probe
 from deepcheck.engine.score import Scorer
 from deepcheck.engine.surgery import grown, pruned, statistics_of
-from deepcheck.engine.train import read_sets, train
+from deepcheck.engine.train import differences, read_sets, train
 from deepcheck.errors import ConfigError
 from deepcheck.files import write_atomically
 from deepcheck.metrics.detection import eer
@@ -48,7 +48,7 @@ def run_stages(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
         yield StageDone(number, len(config.stages), _words(stage), current.card.parameters, dev_eer, start)
     assert current is not None
     final = replace(current, card=replace(current.card, name=config.name, parent=_origin(config)))
-    yield Done(final, 0, f"all {len(config.stages)} stages done", final.card.metrics)
+    yield Done(final, None, f"all {len(config.stages)} stages done", final.card.metrics)
 
 
 def _train(
@@ -100,19 +100,22 @@ def _check(config: TrainConfig) -> None:
             raise ConfigError(f'stages[{number}] does "{stage.do}".', did_you_mean(stage.do, ["train", *_DO]))
         if stage.do != "train" and stage.neurons < 1:
             raise ConfigError(f"stages[{number}] does not say how many neurons to {stage.do}.", "Add neurons: 128.")
+    if config.stages[-1].do != "train":
+        raise ConfigError("The last stage does not train, so nothing would be calibrated.", "Add a stage train.")
     if config.stages[0].do != "train" and config.start is None:
         raise ConfigError(f"The first stage is to {config.stages[0].do}, but there is no model yet.", "Set start.")
 
 
 def _same_settings(config: TrainConfig, run_dir: Path) -> None:
-    document = json.dumps(to_dict(config), sort_keys=True)
     place = run_dir / "stages.json"
-    if place.is_file() and place.read_text(encoding="utf-8") != document:
-        raise ConfigError(
-            f'The unfinished schedule "{config.name}" has other settings.',
-            "Start it again with --fresh, or choose another --name.",
-        )
-    write_atomically(place, document)
+    if place.is_file():
+        changed = differences(json.loads(place.read_text(encoding="utf-8")), to_dict(config))
+        if changed:
+            raise ConfigError(
+                f'The unfinished schedule "{config.name}" has other settings: {", ".join(changed)}.',
+                "Start it again with --fresh, or choose another --name.",
+            )
+    write_atomically(place, json.dumps(to_dict(config)))
 
 
 def _words(stage: StageConfig) -> str:

@@ -20,6 +20,8 @@ from deepcheck.plasticity.plan import Change
 from deepcheck.plasticity.statistics import Collector, GroupStatistics
 from deepcheck.seeding import seed_of
 
+SILENT = 1e-5  # a change of a logit that is rounding, not evidence
+
 
 @dataclass(frozen=True)
 class Row:
@@ -88,8 +90,8 @@ def pruned(
 ) -> Surgery:
     """The model `parent` without the `remove[group]` units of each group that the criterion ranks lowest.
 
-    Ties go to the older unit. Calibration and thresholds stay with the model: they are exact only if what went
-    was silent, so evaluate or train it before you trust them.
+    Ties go to the older unit. Where an output changes, calibration, thresholds and figures of the parent would be
+    promises that nobody has checked: the child has none until it is trained. `ConfigError` if nothing would go.
     """
     detector = parent.build()
     before = _logits(detector)
@@ -109,6 +111,8 @@ def pruned(
         order = torch.argsort(score(stats, generator), descending=True, stable=True)
         keep[stats.group.name] = order[: stats.group.width - count].sort().values
         changes.append(Change(stats.group, -count))
+    if not changes:
+        raise ConfigError("No unit would be removed.", "Ask for more.")
     rows = _rows(detector, changes)
     prune(detector, keep)
     change = float((_logits(detector) - before).abs().max())
@@ -120,7 +124,7 @@ def pruned(
     widths = {group.name: group.width for group in detector.groups()}
     grown_from = {group: first for group, first in grown_from.items() if first < widths[group]}
     stage = {"stage": "prune", "criterion": criterion, "seed": seed, "changes": _described(changes)}
-    return Surgery(_child(parent, detector, name, stage, grown_from, True), rows, change)
+    return Surgery(_child(parent, detector, name, stage, grown_from, change <= SILENT), rows, change)
 
 
 def _child(

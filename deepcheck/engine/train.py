@@ -93,14 +93,14 @@ class _Run:
             self.freeze.attach(self.optimizer)
         workers = config.data.workers
         if workers is None:
-            workers = cores() if cores() > 1 else 0
+            workers = min(cores(), 8) if cores() > 1 else 0
         sampler = BatchSampler(train_set.utterances, config.sampling, config.batch_size, config.seed)
         dataset = TrainingSet(
             train_set.utterances,
             self.detector.window_s,
             config.sampling.min_crop_s,
             self.chain,
-            config.data.cache_gb,
+            config.data.cache_gb / max(1, workers),
         )
         self.steps = sampler.steps
         self.loader = Loader(dataset, sampler, workers, pin=self.device.type == "cuda")
@@ -112,7 +112,7 @@ class _Run:
         state = load_state(self.state_path)
         if state is None:
             return
-        changed = _differences(state.config, to_dict(self.config))
+        changed = differences(state.config, to_dict(self.config))
         if changed:
             raise ConfigError(
                 f'The unfinished training "{self.config.name}" has other settings: {", ".join(changed)}.',
@@ -270,17 +270,17 @@ def _frozen(detector: Detector, new: dict[str, Tensor], config: TrainConfig) -> 
     return Freeze(detector, new)
 
 
-_INDIFFERENT = {"save_minutes", "description", "data.workers", "data.cache_gb"}
+_INDIFFERENT = ("save_minutes", "description", "data.workers", "data.cache_gb", "calibration.")
 
 
-def _differences(old: dict[str, Any], new: dict[str, Any], where: str = "") -> list[str]:
+def differences(old: dict[str, Any], new: dict[str, Any], where: str = "") -> list[str]:
     """Settings that decide the weights and are not the same."""
     changed = []
     for key in new.keys() | old.keys():
         one, other = old.get(key), new.get(key)
         if isinstance(one, dict) and isinstance(other, dict):
-            changed += _differences(one, other, f"{where}{key}.")
-        elif one != other and where + key not in _INDIFFERENT:
+            changed += differences(one, other, f"{where}{key}.")
+        elif one != other and not (where + key).startswith(_INDIFFERENT):
             changed.append(where + key)
     return sorted(changed)
 

@@ -76,6 +76,19 @@ def plan(groups: Sequence[UnitGroup], layers: Sequence[int], neurons: int, part:
     return changes
 
 
+def plan_share(
+    groups: Sequence[UnitGroup], layers: Sequence[int], share: float, part: str | None = None
+) -> list[Change]:
+    """One change for each layer: `share` of the units of `part` more, rounded; with `attention`, of its heads."""
+    parts = parts_of(groups)
+    part = part or parts[0]
+    if part not in parts:
+        raise ConfigError(f'The model has no part "{part}".', did_you_mean(part, parts))
+    kind = _HEADS if part == ATTENTION else part
+    chosen = [group for group in groups if group.part == kind and group.layer in layers]
+    return [Change(group, round(share * group.width)) for group in chosen]
+
+
 def _attention(heads: UnitGroup, dims: UnitGroup, neurons: int) -> Change:
     head_size, head_count = dims.width, heads.width
     if neurons % head_size == 0:

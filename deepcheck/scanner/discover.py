@@ -25,21 +25,24 @@ def discover(paths: Iterable[str | Path]) -> Found:
     report, unless there is nothing else: then, as when no audio is found at all, `DataError`.
     """
     given = [Path(path) for path in paths]
-    files: dict[Path, None] = {}
-    unreadable: list[tuple[Path, str]] = []
+    files: dict[str, Path] = {}  # by true path, so that no spelling and no link counts a recording twice
+    unreadable: dict[Path, str] = {}
 
     def refuse(error: OSError) -> None:
-        unreadable.append((Path(error.filename), "no permission to open the folder"))
+        unreadable[Path(error.filename)] = "no permission to open the folder"
+
+    def add(path: Path) -> None:
+        files.setdefault(os.path.realpath(path), path)
 
     for path in given:
         if not os.path.isdir(path):  # noqa: PTH112 - the method raises where a folder above must not be entered
-            files[path] = None
+            add(path)
             continue
         for folder, folders, names in os.walk(path, onerror=refuse):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for name in sorted(names):
                 if not name.startswith(".") and Path(name).suffix[1:].lower() in EXTENSIONS:
-                    files[Path(folder, name)] = None
+                    add(Path(folder, name))
     if given and not any(os.path.exists(path) for path in given):  # noqa: PTH110 - likewise
         raise DataError(f"There is nothing at {', '.join(str(path) for path in given[:3])}.", "Check the path.")
     if not files and not unreadable:
@@ -48,4 +51,4 @@ def discover(paths: Iterable[str | Path]) -> Found:
             f"There is no audio or video file in {places}.",
             "Files are recognised by their ending (wav, mp3, m4a, mp4 ...); one that is named is always tried.",
         )
-    return Found(tuple(files), tuple(unreadable))
+    return Found(tuple(files.values()), tuple(unreadable.items()))

@@ -38,6 +38,8 @@ def judge(scores: RecordingScores, thresholds: Thresholds, prior: float) -> File
     if reason is not None:
         return replace(heard, reason=reason)
     llr = scores.mean_llr()
+    if not math.isfinite(llr):
+        return replace(heard, reason="the detector gave no number")
     lowest = min(judged, key=lambda window: window.llr)
     return replace(
         heard,

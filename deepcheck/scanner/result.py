@@ -9,7 +9,6 @@ from deepcheck.engine.score import WindowScore
 from deepcheck.metrics.calibration import Thresholds
 
 SPOOF, INCONCLUSIVE, BONAFIDE = "spoof", "inconclusive", "bona fide"
-VERDICTS = (SPOOF, INCONCLUSIVE, BONAFIDE)
 
 
 @dataclass(frozen=True)

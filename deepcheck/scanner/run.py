@@ -1,6 +1,7 @@
 """Scanning: paths in, a report out."""
 
 import math
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -45,14 +46,25 @@ def scan(
     results: dict[Path, FileResult] = {path: FileResult(path, reason=why) for path, why in found.unreadable}
     if progress:
         progress(None, len(found.files))
+    before = {path: _stamp(path) for path in found.files}
     for scores in scorer.recordings(found.files, jobs):
         result = judge(scores, basis.thresholds, prior)
         result = replace(result, sha256=_digest(result.path))
+        if _stamp(result.path) != before[result.path]:  # still being copied: neither score nor digest would be its own
+            result = FileResult(result.path, reason="the file changed while it was read")
         results[result.path] = result
         if progress:
             progress(result, len(found.files))
     order = [*found.files, *(path for path, _ in found.unreadable)]
     return Report(tuple(results[path] for path in order), basis)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)  # noqa: PTH116 - takes paths that pathlib refuses
+    except (OSError, ValueError):
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 def _basis(model: Model, threshold: float | None, prior: float) -> Basis:

@@ -82,9 +82,11 @@ def sha256(path):
     return digest.hexdigest()
 
 
+# The report writes bytes that are no UTF-8 as \\xNN.
+named = {os.fsencode(path).decode("utf-8", "backslashreplace"): path for path in inbox.rglob("*")}
 left = 0
 for row in rows:
-    source = inbox / row["path"]  # an absolute path stays as it is
+    source = named.get(row["path"], inbox / row["path"])  # an absolute path stays as it is
     if not source.is_relative_to(inbox) or not source.is_file():
         left += 1
     elif row["sha256"] not in ("", sha256(source)):  # still being copied when it was scored: next time

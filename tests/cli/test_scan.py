@@ -186,6 +186,15 @@ def test_negative_threshold_is_no_option(inbox, verdict):
     )
 
 
+def test_an_ending_that_names_no_format_is_refused(inbox, verdict):
+    verdict("spoof")
+    result = scan(inbox, "--output", "report.json")
+    assert result.exit_code == ERROR
+    assert "report.json" in result.stderr
+    assert ".jsonl" in result.stderr
+    assert not Path("report.json").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "kind"),
     [

@@ -10,8 +10,8 @@ from deepcheck.errors import DataError
 def read(root: Path, subset: str | None = None) -> Protocol:
     """Every audio or video file below `root/<label>/`, or below `root/<subset>/<label>/`.
 
-    The first folder below the label, if there is one, is the attack of a spoof and the source of a genuine
-    recording. Raises `DataError` if neither label has a folder.
+    The first folder below the label, if there is one, is the source of a recording, and the attack too of a spoof.
+    Raises `DataError` if neither label has a folder.
     """
     top = root / subset if subset else root
     if not top.is_dir():

@@ -17,7 +17,7 @@ def fill(model: nn.Module, group: UnitGroup, first_new: int, context: Context) -
     left singular vectors (equation 9). M is never formed: with nothing coming in, the gradient of the incoming
     weights is R^T M for reading weights R; with nothing read, that of the reading weights is M W^T for incoming
     weights W; the two in turn are a power iteration for the whole subspace. The vectors get the mean norm of the
-    old units' reading weights. `ConfigError` without data, or for units that read their own output at once.
+    old units' reading weights. `ConfigError` without data.
     """
     if context.backward is None:
         raise ConfigError("The init gradmax needs data.", "Give --data, or take --init zero.")
