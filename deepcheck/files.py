@@ -5,6 +5,7 @@ import os
 import tempfile
 from pathlib import Path
 
+
 def write_atomically(path: Path, data: bytes | str) -> None:
     """Write through a temporary file in the same folder and a rename; makes the folder if need be.
 

@@ -1,6 +1,6 @@
 """A detector ready for use: the network with its calibration and thresholds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deepcheck import store
@@ -27,4 +27,5 @@ def load(name: str | Path | None = None) -> Model:
     """
     entry = store.resolve(str(name) if name is not None else None)
     checkpoint = load_checkpoint(entry.path)
-    return Model(checkpoint.build(), checkpoint.card, entry.path, sha256(entry.path))
+    # Reports name a model as its user does, not as whoever trained it did.
+    return Model(checkpoint.build(), replace(checkpoint.card, name=entry.name), entry.path, sha256(entry.path))

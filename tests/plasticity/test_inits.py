@@ -1,0 +1,155 @@
+"""What new units begin with, beyond that outputs stay (which test_families shows)."""
+
+import pytest
+import torch
+from test_families import FAMILIES, context_on, features_of, grow_groups, lived_in, loss_of
+
+from deepcheck.checkpoint import same_tensors
+from deepcheck.errors import ConfigError
+from deepcheck.plasticity.growth import group_named
+from deepcheck.plasticity.inits import EXACT, INITS, Context
+from deepcheck.plasticity.inits.gradmax import fill as gradmax
+from deepcheck.plasticity.units import tensor_at
+
+FFN = "encoder.encoder.layers.0.ffn"
+
+
+def units_of(model, group, spans, units, gradient=False):
+    """(units, all entries) of the given spans."""
+    rows = []
+    for span in spans:
+        tensor = tensor_at(model, span.tensor)
+        view = span.split(tensor.grad if gradient else tensor.detach()).movedim(span.dim + 1, 0)
+        rows.append(view[units].flatten(1))
+    return torch.cat(rows, 1)
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "weight", "gates"),
+    [
+        ("resnet18", "blocks.2.conv1", "blocks.2.conv1.weight", 1),
+        ("bi-gru", "layers.0.units", "layers.0.weight_ih_l0", 3),
+        ("lstm", "layers.0.units", "layers.0.weight_ih_l0_", 4),
+        ("wav2vec2", FFN, "encoder.encoder.layers.0.feed_forward.intermediate_dense.weight", 1),
+    ],
+)
+def test_twins_of_net2net_part_in_training(family, name, weight, gates):
+    weight = weight.removesuffix("_")
+    model, features = lived_in(family).double(), features_of(family)
+    old = group_named(model, name).width
+    grow_groups(model, {name: 4}, "net2net")
+
+    def incoming():
+        return tensor_at(model, weight).detach().unflatten(0, (gates, -1)).transpose(0, 1).flatten(1).clone()
+
+    rows = incoming()
+    twins = [(int((rows[:old] == rows[new]).all(1).nonzero().item()), new) for new in range(old, old + 4)]
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    model.eval()
+    for _ in range(5):
+        optimizer.zero_grad()
+        loss_of(model, features).backward()
+        optimizer.step()
+    after = incoming()
+    moved = (after - rows).norm(dim=1)
+    for one, other in twins:
+        if moved[one] > 0:  # a unit that no data reaches stays with its twin
+            assert (after[one] - after[other]).norm() > 1e-2 * moved[one]
+    assert sum(float(moved[one]) > 0 for one, _ in twins) >= 2
+
+
+@pytest.mark.parametrize(
+    ("family", "name"),
+    [
+        ("resnet18", "blocks.3.conv1"),
+        ("gru", "layers.0.units"),
+        ("bi-lstm", "layers.1.units"),
+        ("wav2vec2", FFN),
+        ("wav2vec2", "encoder.encoder.layers.1.attention.heads"),
+    ],
+)
+def test_gradmax_beats_random_reading_weights_of_the_same_norm(family, name):
+    model, features = lived_in(family).double(), features_of(family, batch=8)
+    old = group_named(model, name).width
+    grow_groups(model, {name: 2}, "gradmax", features=features)
+    group = group_named(model, name)
+    new = slice(old, old + 2)
+    reading = [span for span in group.spans if span.reads]
+    incoming = [span for span in group.spans if not span.reads and span.fill == "random"]
+    # A recurrent layer's weights between new units are both; they are silent.
+    norms = units_of(model, group, reading, new).norm(dim=1)
+
+    def gradient_norm():
+        context_on(model, features).backward()
+        return float(units_of(model, group, incoming, new, gradient=True).norm())
+
+    best = gradient_norm()
+    assert best > 0
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(5):
+        directions = torch.randn(units_of(model, group, reading, new).shape, generator=generator, dtype=torch.float64)
+        directions *= (norms / directions.norm(dim=1))[:, None]
+        start = 0
+        for span in reading:
+            view = span.split(tensor_at(model, span.tensor).detach()).movedim(span.dim + 1, 0)[new]
+            view.copy_(directions[:, start : start + view[0].numel()].reshape(view.shape))
+            start += view[0].numel()
+        assert gradient_norm() < best
+
+
+def test_gradmax_leaves_no_gradients_behind():
+    model, features = lived_in("resnet18").double(), features_of("resnet18")
+    grow_groups(model, {"blocks.0.conv1": 2}, "gradmax", features=features)
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert (model.blocks[0].conv1.weight[4:] == 0).all()
+    assert (model.blocks[0].conv2.weight[:, 4:] != 0).any()
+
+
+def test_gradmax_of_more_units_than_directions_is_finite():
+    # 4 * 9 numbers read a unit; beyond 36 units the directions cannot all be orthogonal.
+    model, features = lived_in("resnet18").double(), features_of("resnet18")
+    before = model.logit(features).detach()
+    grow_groups(model, {"blocks.0.conv1": 50}, "gradmax", features=features)
+    assert model.blocks[0].conv2.weight.isfinite().all()
+    assert (model.logit(features) - before).abs().max() <= 1e-10
+
+
+def test_gradmax_needs_data():
+    model = lived_in("gru")
+    with pytest.raises(ConfigError, match="gradmax needs data") as caught:
+        grow_groups(model, {"layers.0.units": 1}, "gradmax")
+    assert "--data" in str(caught.value) + caught.value.hint
+    with pytest.raises(ConfigError):
+        gradmax(model, group_named(model, "layers.0.units"), 6, Context(torch.Generator()))
+
+
+@pytest.mark.parametrize("init", sorted(INITS))
+def test_new_weights_depend_on_the_generator_alone(init):
+    models = []
+    for world, seed in ((1, 0), (2, 0), (1, 1)):
+        model, features = lived_in("gru").double(), features_of("gru")
+        torch.manual_seed(world)
+        grow_groups(model, {"layers.0.units": 3}, init, seed=seed, features=features)
+        models.append(model.state_dict())
+    assert same_tensors(models[0], models[1])
+    assert not same_tensors(models[0], models[2])
+
+
+def test_a_silent_unit_is_not_dead():
+    # Zero on both sides would have no gradient for ever.
+    for init in sorted(EXACT):
+        for family in ("resnet18", "lstm", "wav2vec2"):
+            model, features = lived_in(family).double(), features_of(family)
+            group = model.groups()[-1]
+            grow_groups(model, {group.name: 2}, init, features=features)
+            context_on(model, features).backward()
+            spans = [span for span in group.spans if span.reads or span.fill == "random"]
+            new = slice(group.width, group.width + 2)
+            assert units_of(model, group, spans, new, gradient=True).abs().max() > 0, (init, family)
+
+
+def test_an_unknown_init_is_named():
+    model = lived_in("gru")
+    with pytest.raises(ConfigError, match="zeros"):
+        grow_groups(model, {"layers.0.units": 1}, "zeros")
+    assert FAMILIES["gru"].arguments["units"] == [6]
