@@ -95,7 +95,8 @@ def _attention(heads: UnitGroup, dims: UnitGroup, neurons: int) -> Change:
         return Change(heads, neurons // head_size)
     if neurons % head_count == 0:
         return Change(dims, neurons // head_count)
-    valid = {step * (neurons // step + more) for step in (head_size, head_count) for more in (0, 1)} - {0}
+    # Two multiples above: below the smaller step there is none but 0.
+    valid = {step * (neurons // step + more) for step in (head_size, head_count) for more in (0, 1, 2)} - {0}
     nearest = sorted(valid, key=lambda number: (abs(number - neurons), number))[:2]
     raise ConfigError(
         f"{neurons} neurons divide neither into heads of {head_size} nor among {head_count} heads.",

@@ -55,11 +55,9 @@ def lived_in(family, seed=0):
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.15 * torch.randn_like(parameter))
-        for name, buffer in model.named_buffers():
-            if name.endswith("running_var"):
-                buffer.copy_(0.5 + torch.rand_like(buffer))
-            elif name.endswith("running_mean"):
-                buffer.copy_(0.1 * torch.randn_like(buffer))
+        model.train()
+        for seed in range(8):  # until the statistics of the normalisations are those of the new weights
+            model.logit(features_of(family, seed=10 + seed, dtype=torch.float32))
     return model.eval()
 
 

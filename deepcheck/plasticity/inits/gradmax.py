@@ -8,12 +8,13 @@ from deepcheck.plasticity.inits import Context
 from deepcheck.plasticity.units import Span, UnitGroup, tensor_at
 
 ROUNDS = 3  # of the power iteration
+TINY = 1e-30  # lost in any sum, but above the kink of a ReLU, whose gradient at 0 is 0 in PyTorch
 
 
 def fill(model: nn.Module, group: UnitGroup, first_new: int, context: Context) -> None:
     """Zero incoming weights, and the reading weights that give these the largest gradient of the loss on the data.
 
-    Exact: a unit without input is silent. With M = E[delta x^T], the best reading weights of k units are its first k
+    Exact: a unit without input is silent; its bias is a hair above 0, for behind a ReLU it would else be dead. With M = E[delta x^T], the best reading weights of k units are its first k
     left singular vectors (equation 9). M is never formed: with nothing coming in, the gradient of the incoming
     weights is R^T M for reading weights R; with nothing read, that of the reading weights is M W^T for incoming
     weights W; the two in turn are a power iteration for the whole subspace. The vectors get the mean norm of the
@@ -27,6 +28,9 @@ def fill(model: nn.Module, group: UnitGroup, first_new: int, context: Context) -
     norm = _rows(model, reading, slice(0, first_new)).norm(dim=1).mean()
     for span in incoming:
         _new_entries(model, span, new).zero_()
+    for span in group.spans:
+        if span.fill == "zero" and not span.reads and isinstance(tensor_at(model, span.tensor), nn.Parameter):
+            _new_entries(model, span, new).fill_(TINY)
     directions = _rows(model, reading, new)
     directions = torch.randn(directions.shape, generator=context.generator, dtype=torch.float64)
     for _ in range(ROUNDS):

@@ -1,0 +1,127 @@
+import json
+
+import pytest
+import torch
+
+from deepcheck.audio.torchaudio_import import import_torchaudio
+from deepcheck.card import Card, DetectorSpec
+from deepcheck.checkpoint import Checkpoint, load_checkpoint, same_tensors, save_checkpoint, snapshot
+from deepcheck.detectors.base import build
+from deepcheck.detectors.wav2vec2 import SIZES, Wav2Vec2
+from deepcheck.errors import ConfigError, ModelError
+
+ENCODER = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 24,
+    "conv_dim": [16] * 7,
+    "num_conv_pos_embeddings": 8,
+    "num_conv_pos_embedding_groups": 4,
+}
+STABLE = {**ENCODER, "do_stable_layer_norm": True, "feat_extract_norm": "layer", "conv_bias": True}
+
+
+def made(config=ENCODER, **arguments):
+    torch.manual_seed(0)
+    return Wav2Vec2(config=config, window_s=1.0, **arguments).eval()
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Saves an encoder as transformers does; returns it and its folder."""
+    import_torchaudio()
+    from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+    def save(config):
+        torch.manual_seed(4)
+        model = Wav2Vec2Model(Wav2Vec2Config(**config)).eval()
+        model.save_pretrained(tmp_path / "encoder")
+        return model, tmp_path / "encoder"
+
+    return save
+
+
+@pytest.mark.parametrize("config", [ENCODER, STABLE])
+def test_a_pretrained_encoder_gives_what_transformers_gives(saved, config):
+    reference, folder = saved(config)
+    model = Wav2Vec2(pretrained=str(folder), pool="mean", window_s=1.0).eval()
+    sound = 0.1 * torch.randn(2, 16_000) + 0.05
+    normal = (sound - sound.mean(1, keepdim=True)) / (sound.std(1, keepdim=True) + 1e-5)
+    with torch.no_grad():
+        expected = reference(normal)
+        features = model.features(sound)
+        torch.testing.assert_close(model.encoder.feature_projection(features.transpose(1, 2))[1], expected[1])
+        torch.testing.assert_close(model.states(features), expected.last_hidden_state)
+        score = model.head(expected.last_hidden_state.mean(1))[:, 0]
+        torch.testing.assert_close(model.score(sound), score)
+
+
+def test_a_pretrained_encoder_is_saved_without_its_origin(saved, tmp_path):
+    _, folder = saved(ENCODER)
+    model = Wav2Vec2(pretrained=str(folder), window_s=1.0).eval()
+    assert "pretrained" not in model.spec.arguments
+    assert str(folder) not in json.dumps(model.spec.arguments)
+    save_checkpoint(snapshot(model, Card("x", model.spec)), tmp_path / "x.safetensors")
+    again = load_checkpoint(tmp_path / "x.safetensors").build()
+    assert same_tensors(again.state_dict(), model.state_dict())
+    sound = torch.randn(2, 16_000)
+    assert torch.equal(again.score(sound), model.score(sound))
+
+
+def test_a_checkpoint_that_names_weights_elsewhere_is_refused():
+    model = made()
+    spec = DetectorSpec("wav2vec2", {**model.spec.arguments, "pretrained": "somebody/something"})
+    with pytest.raises(ModelError, match="names weights outside its file"):
+        Checkpoint(Card("x", spec), model.state_dict()).build()
+
+
+def test_a_folder_without_an_encoder(tmp_path):
+    with pytest.raises(ModelError, match="cannot be loaded") as caught:
+        Wav2Vec2(pretrained=str(tmp_path))
+    assert "save_pretrained" in caught.value.hint
+
+
+@pytest.mark.parametrize("config", [ENCODER, STABLE])
+def test_layers_are_pooled_with_learnt_weights(config):
+    model = made(config)
+    features = model.features(torch.randn(2, 16_000))
+    assert features.shape == (2, 16, 49)
+    assert model.states(features).shape == (2, 49, 32)
+    model.layer_weights.data = torch.tensor([-200.0, 200.0])
+    last = []
+    hook = model.encoder.encoder.layers[-1].register_forward_hook(lambda _m, _i, output: last.append(output))
+    states = model.states(features)
+    hook.remove()
+    torch.testing.assert_close(states, last[0])
+    model.score(torch.randn(2, 16_000)).sum().backward()
+    assert model.layer_weights.grad is not None
+    assert not any(layer._forward_hooks for layer in model.encoder.encoder.layers)
+
+
+def test_layerdrop_and_masking_are_off():
+    model = made({**ENCODER, "layerdrop": 0.5, "apply_spec_augment": True})
+    assert model.encoder.config.layerdrop == 0
+    assert not model.encoder.config.apply_spec_augment
+    torch.manual_seed(0)
+    assert model.train().score(torch.randn(4, 16_000)).isfinite().all()
+
+
+def test_groups_and_the_spec():
+    model = made()
+    assert [(g.layer, g.part, g.width) for g in model.groups()] == [
+        (layer, part, width) for layer in (1, 2) for part, width in (("heads", 4), ("head-dims", 8), ("ffn", 24))
+    ]
+    again = build(model.spec)
+    assert again.spec == model.spec
+    assert again.state_dict().keys() == model.state_dict().keys()
+    json.dumps(model.spec.arguments)
+
+
+def test_what_is_not_there():
+    with pytest.raises(ConfigError, match="no pooling") as caught:
+        made(pool="max")
+    assert "layers" in caught.value.hint
+    with pytest.raises(ConfigError, match="of size") as caught:
+        Wav2Vec2(size="huge")
+    assert all(size in caught.value.hint for size in SIZES)
