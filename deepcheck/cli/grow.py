@@ -31,8 +31,9 @@ def command(
 ) -> None:
     """Add neurons to layers of a trained detector; its outputs stay the same.
 
-    The child is stored beside its parent and becomes the current model. Train
-    it further with: deepcheck train --start NAME
+    (But for --init random, after which it has to be trained before use.) The
+    child is stored beside its parent and becomes the current model. Train it
+    further with: deepcheck train --start NAME --mode frozen
 
     Examples:
 

@@ -39,7 +39,8 @@ def command(
 ) -> None:
     """Remove neurons, those first that matter least to the loss and say least.
 
-    The child is stored beside its parent and becomes the current model.
+    The child is stored beside its parent. Where its outputs have changed it
+    has no calibration before it is trained: deepcheck train --start NAME
 
     Examples:
 

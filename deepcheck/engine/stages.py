@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from deepcheck import store
 from deepcheck.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from deepcheck.config import StageConfig, TrainConfig, to_dict
 from deepcheck.data.utterance import Protocol
@@ -41,7 +42,7 @@ def run_stages(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
                 current = yield from _train(config, stage, start, run_dir / f"stage-{number}")
             else:
                 assert start is not None
-                current = _DO[stage.do](config, stage, load_checkpoint(Path(start)), train_set)
+                current = _DO[stage.do](config, stage, load_checkpoint(store.resolve(start).path), train_set)
             save_checkpoint(current, place)
         current, start = load_checkpoint(place), str(place)
         dev_eer, _ = eer(*score_by_label(Scorer(current.build(), device=config.device), dev_set))

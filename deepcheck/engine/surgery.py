@@ -122,7 +122,8 @@ def pruned(
         for group, first in parent.card.grown_from.items()
     }
     widths = {group.name: group.width for group in detector.groups()}
-    grown_from = {group: first for group, first in grown_from.items() if first < widths[group]}
+    # With no old unit left there is nothing to hold or to go back to, and a card takes no width of 0.
+    grown_from = {group: first for group, first in grown_from.items() if 0 < first < widths[group]}
     stage = {"stage": "prune", "criterion": criterion, "seed": seed, "changes": _described(changes)}
     return Surgery(_child(parent, detector, name, stage, grown_from, change <= SILENT), rows, change)
 

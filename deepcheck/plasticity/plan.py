@@ -44,7 +44,9 @@ def choose_layers(text: str, groups: Sequence[UnitGroup], seed: int = 0) -> list
         if match is None:
             raise ConfigError(f'"{text}" names no layers.', "Write 3, 1,3,5, 2-4, all or random.")
         first, last = int(match[1]), int(match[2] or match[1])
-        chosen += range(first, last + 1)
+        if first > last:
+            raise ConfigError(f'"{piece.strip()}" names no layers.', f"Write {last}-{first}.")
+        chosen += range(first, min(last, known[-1] + 1) + 1)  # one too many is enough to complain of
     for layer in chosen:
         if layer not in known:
             raise ConfigError(f"The model has no layer {layer}.", f"Its layers are {known[0]} to {known[-1]}.")

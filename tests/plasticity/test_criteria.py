@@ -13,7 +13,7 @@ from deepcheck.plasticity.statistics import BINS, Collector, GroupStatistics, en
 from deepcheck.plasticity.units import tensor_at
 
 CONV = "blocks.2.conv1"
-CONSTANT, UNREAD = 3, 5
+CONSTANT = 3
 
 
 def collected(model, names, batches, dtype=torch.float64):
@@ -51,7 +51,6 @@ def test_a_unit_that_nobody_reads_ranks_lowest_by_gradient(family):
         assert scores[1] == 0
         assert scores.argmin() == 1
         assert (scores > 0).sum() > 1
-        assert score("gradient-entropy", result).min() == score("gradient-entropy", result)[1]
 
 
 def test_a_constant_unit_has_no_entropy():
@@ -153,7 +152,7 @@ def test_gradient_entropy_is_the_product_of_ranks():
 
 def test_magnitude_by_hand():
     model = lived_in("resnet18")
-    block = model.blocks[2]
+    block = model.blocks[2].requires_grad_(False)
     expected = [
         math.sqrt(block.conv1.weight[i].double().square().sum() + block.conv2.weight[:, i].double().square().sum())
         for i in range(8)
@@ -175,4 +174,4 @@ def test_random_depends_on_the_seed():
 
 
 def test_criteria_that_need_data_are_in_the_table():
-    assert NEED_DATA < set(CRITERIA)
+    assert set(CRITERIA) - NEED_DATA == {"magnitude", "newest", "random"}

@@ -32,18 +32,19 @@ FAMILIES = {
     "wav2vec2": DetectorSpec("wav2vec2", {"config": ENCODER, "window_s": 1.0}),
     "wav2vec2-stable": DetectorSpec("wav2vec2", {"config": STABLE, "pool": "mean", "window_s": 1.0}),
 }
+ENCODER_WIDTHS = {
+    f"encoder.encoder.layers.{i}.{name}": width
+    for i in range(2)
+    for name, width in (("attention.heads", 4), ("attention.head-dims", 8), ("ffn", 24))
+}
 WIDTHS = {
     "resnet18": {f"blocks.{i}.conv1": 4 << i // 2 for i in range(8)},
-    **dict.fromkeys(("gru", "bi-gru", "lstm"), {"layers.0.units": 6}),
+    "gru": {"layers.0.units": 6},
+    "bi-gru": {"layers.0.units": 6},
+    "lstm": {"layers.0.units": 6},
     "bi-lstm": {"layers.0.units": 5, "layers.1.units": 7},
-    **dict.fromkeys(
-        ("wav2vec2", "wav2vec2-stable"),
-        {
-            f"encoder.encoder.layers.{i}.{name}": width
-            for i in range(2)
-            for name, width in (("attention.heads", 4), ("attention.head-dims", 8), ("ffn", 24))
-        },
-    ),
+    "wav2vec2": ENCODER_WIDTHS,
+    "wav2vec2-stable": ENCODER_WIDTHS,
 }
 CASES = [(family, group) for family, widths in WIDTHS.items() for group in widths]
 

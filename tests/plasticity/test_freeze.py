@@ -96,7 +96,8 @@ def test_the_gradient_of_old_entries_is_gone_before_clipping():
 
 def test_an_entry_is_new_if_any_of_its_axes_is():
     model = lived_in("gru")
-    masks = new_entries(model, model.groups(), grow_groups(model, {"layers.0.units": 2}))
+    before = grow_groups(model, {"layers.0.units": 2})
+    masks = new_entries(model, model.groups(), before)
     recurrent = masks["layers.0.weight_hh_l0"].unflatten(0, (3, 8))
     new = torch.zeros(8, 8, dtype=torch.bool)
     new[6:], new[:, 6:] = True, True
@@ -110,7 +111,8 @@ def test_an_entry_is_new_if_any_of_its_axes_is():
 def test_release_lets_everything_be_trained_again():
     model = lived_in("resnet18")
     model.head.bias.requires_grad_(False)
-    freeze = Freeze(model, new_entries(model, model.groups(), grow_groups(model, {"blocks.0.conv1": 1})))
+    before = grow_groups(model, {"blocks.0.conv1": 1})
+    freeze = Freeze(model, new_entries(model, model.groups(), before))
     assert not model.stem.weight.requires_grad
     freeze.release()
     assert model.stem.weight.requires_grad

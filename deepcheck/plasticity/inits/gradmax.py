@@ -14,11 +14,12 @@ TINY = 1e-30  # lost in any sum, but above the kink of a ReLU, whose gradient at
 def fill(model: nn.Module, group: UnitGroup, first_new: int, context: Context) -> None:
     """Zero incoming weights, and the reading weights that give these the largest gradient of the loss on the data.
 
-    Exact: a unit without input is silent; its bias is a hair above 0, for behind a ReLU it would else be dead. With M = E[delta x^T], the best reading weights of k units are its first k
-    left singular vectors (equation 9). M is never formed: with nothing coming in, the gradient of the incoming
-    weights is R^T M for reading weights R; with nothing read, that of the reading weights is M W^T for incoming
-    weights W; the two in turn are a power iteration for the whole subspace. The vectors get the mean norm of the
-    old units' reading weights. `ConfigError` without data.
+    Exact: a unit without input is silent; its bias is a hair above 0, or behind a ReLU it would be dead. With
+    M = E[delta x^T], the best reading weights of k units are its first k left singular vectors (equation 9). M is
+    never formed: with nothing coming in, the gradient of the incoming weights is R^T M for reading weights R; with
+    nothing read, that of the reading weights is M W^T for incoming weights W; the two in turn are a power iteration
+    for the whole subspace. The vectors get the mean norm of the old units' reading weights. `ConfigError` without
+    data.
     """
     if context.backward is None:
         raise ConfigError("The init gradmax needs data.", "Give --data, or take --init zero.")
