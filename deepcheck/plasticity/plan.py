@@ -46,7 +46,7 @@ def choose_layers(text: str, groups: Sequence[UnitGroup], seed: int = 0) -> list
         first, last = int(match[1]), int(match[2] or match[1])
         if first > last:
             raise ConfigError(f'"{piece.strip()}" names no layers.', f"Write {last}-{first}.")
-        chosen += range(first, min(last, known[-1] + 1) + 1)  # one too many is enough to complain of
+        chosen += range(first, min(last, max(first, known[-1] + 1)) + 1)  # one too many is enough to refuse
     for layer in chosen:
         if layer not in known:
             raise ConfigError(f"The model has no layer {layer}.", f"Its layers are {known[0]} to {known[-1]}.")
