@@ -15,6 +15,15 @@ from deepcheck.detectors.base import Detector, build
 from deepcheck.metrics.calibration import Calibration, Thresholds
 
 TINY = DetectorSpec("resnet18", {"width": 4, "frontend": {"name": "mel", "bins": 20}, "window_s": 1.0})
+TINY_ENCODER = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 24,
+    "conv_dim": [16] * 7,
+    "num_conv_pos_embeddings": 8,
+    "num_conv_pos_embedding_groups": 4,
+}
 
 
 # Thread pools of two processes on the same cores cost more than they gain on models this small.

@@ -4,30 +4,34 @@ from typing import Annotated
 
 import typer
 
-from deepcheck.cli.options import Data, ProtocolName, Subset
+from deepcheck.cli.options import (
+    ChildName,
+    Data,
+    DryRun,
+    Layer,
+    Model,
+    Part,
+    ProtocolName,
+    Recordings,
+    Replace,
+    Subset,
+)
 
 
 def command(
-    model: Annotated[
-        str | None, typer.Argument(help="A model by name or file; by default the current one.", show_default=False)
-    ] = None,
-    layer: Annotated[str, typer.Option(help="3, 1,3,5, 2-4, all or random; layers count from 1.")] = "all",
+    model: Model = None,
+    layer: Layer = "all",
     neurons: Annotated[int, typer.Option(min=1, help="Units to add to each of these layers.")] = 128,
-    part: Annotated[
-        str | None,
-        typer.Option(
-            help="channels, units, attention, heads, head-dims or ffn, as the model has it.", show_default=False
-        ),
-    ] = None,
+    part: Part = None,
     init: Annotated[str, typer.Option(help="zero, net2net, gradmax (needs --data) or random (not exact).")] = "zero",
     data: Data = None,
     protocol: ProtocolName = None,
     subset: Subset = None,
-    recordings: Annotated[int, typer.Option(min=2, help="How many recordings to look at.")] = 512,
+    recordings: Recordings = 512,
     seed: int = 0,
-    name: Annotated[str | None, typer.Option(help="What to call the child.", show_default=False)] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace a model of that name.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and stop.")] = False,
+    name: ChildName = None,
+    replace: Replace = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Add neurons to layers of a trained detector; its outputs stay the same.
 

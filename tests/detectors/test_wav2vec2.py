@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+from conftest import TINY_ENCODER as ENCODER
 
 from deepcheck.audio.torchaudio_import import import_torchaudio
 from deepcheck.card import Card, DetectorSpec
@@ -10,15 +11,6 @@ from deepcheck.detectors.base import build
 from deepcheck.detectors.wav2vec2 import SIZES, Wav2Vec2
 from deepcheck.errors import ConfigError, ModelError
 
-ENCODER = {
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 24,
-    "conv_dim": [16] * 7,
-    "num_conv_pos_embeddings": 8,
-    "num_conv_pos_embedding_groups": 4,
-}
 STABLE = {**ENCODER, "do_stable_layer_norm": True, "feat_extract_norm": "layer", "conv_bias": True}
 
 

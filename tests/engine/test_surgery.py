@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from conftest import TINY
+from conftest import TINY_ENCODER as ENCODER
 
 from deepcheck.card import Card, DetectorSpec
 from deepcheck.checkpoint import load_checkpoint, same_tensors, save_checkpoint, snapshot
@@ -17,15 +18,6 @@ from deepcheck.metrics.calibration import Calibration, Thresholds
 from deepcheck.plasticity.plan import plan
 
 MEL = {"frontend": {"name": "mel", "bins": 6}, "window_s": 1.0}
-ENCODER = {
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 24,
-    "conv_dim": [16] * 7,
-    "num_conv_pos_embeddings": 8,
-    "num_conv_pos_embedding_groups": 4,
-}
 SPECS = {
     "resnet18": TINY,
     "bi-gru": DetectorSpec("gru", {"units": [5], "bidirectional": True, **MEL}),

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import TINY_ENCODER as ENCODER
 
 from deepcheck.card import Card, DetectorSpec
 from deepcheck.checkpoint import describe_widths, same_tensors, snapshot
@@ -13,15 +14,6 @@ from deepcheck.plasticity.plan import Change
 from deepcheck.plasticity.units import set_widths, widths_of
 
 MEL = {"frontend": {"name": "mel", "bins": 6}, "window_s": 1.0}
-ENCODER = {
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 24,
-    "conv_dim": [16] * 7,
-    "num_conv_pos_embeddings": 8,
-    "num_conv_pos_embedding_groups": 4,
-}
 STABLE = {**ENCODER, "do_stable_layer_norm": True, "feat_extract_norm": "layer", "conv_bias": True}
 FAMILIES = {
     "resnet18": DetectorSpec("resnet18", {"width": 4, **MEL}),
