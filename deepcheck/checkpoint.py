@@ -5,7 +5,7 @@ load fills it in, so a grown or pruned model reads like any other.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -26,6 +26,10 @@ class Checkpoint:
 
     card: Card
     tensors: Mapping[str, Tensor]
+
+    def named(self, name: str) -> "Checkpoint":
+        """The same under the name by which its user calls it."""
+        return replace(self, card=replace(self.card, name=name))
 
     def build(self) -> Detector:
         """The detector with these weights, on the CPU, in eval mode; `ModelError` if they do not fit."""

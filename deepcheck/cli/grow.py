@@ -53,7 +53,7 @@ def command(
     from deepcheck.plasticity.plan import choose_layers, plan
 
     entry = store.resolve(model)
-    parent = load_checkpoint(entry.path)
+    parent = load_checkpoint(entry.path).named(entry.name)
     groups = parent.build().groups()
     changes = plan(groups, choose_layers(layer, groups, seed), neurons, part)
     called = child_name(name, entry.name, f"-grown-{layer.replace(',', '+')}x{neurons}")

@@ -1,9 +1,10 @@
 """`deepcheck models`: what models there are, and which one is used."""
 
 import json
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -85,7 +86,7 @@ def show(
         return
     table = Table.grid(padding=(0, 2))
     rows = {
-        "name": card.name,
+        "name": entry.name if entry.name == card.name else f"{entry.name} (trained as {card.name})",
         "file": f"{entry.path}",
         "SHA-256": sha256(entry.path),
         "made": f"{card.created} by deepcheck {card.version}",
@@ -105,10 +106,16 @@ def show(
             f"{card.rates['spoof']} spoof recordings kept aside"
         )
     for number, stage in enumerate(card.history, start=1):
-        rows[f"stage {number}"] = f"{stage['stage']}: {stage.get('train', '')}"
+        rows[f"stage {number}"] = f"{stage['stage']}: {stage.get('train') or _surgery(stage)}"
     for key, value in rows.items():
         table.add_row(Text(key, style="bold"), Text(value))
     print_out(table)
+
+
+def _surgery(stage: Mapping[str, Any]) -> str:
+    how = stage.get("init") or stage.get("criterion") or ""
+    changes = [f"layer {c['layer']} {c['part']} {c['units']:+}" for c in stage.get("changes", ())]
+    return f"{', '.join(changes)} ({how})"
 
 
 @app.command()
@@ -148,5 +155,5 @@ def import_model(
     place = store.place_of(name)
     if place.exists():
         raise ModelError(f'There is a model "{name}" already.', "Choose another --name.")
-    save_checkpoint(replace(checkpoint, card=replace(checkpoint.card, name=name)), place)
+    save_checkpoint(checkpoint.named(name), place)
     say(f"Stored as {name}.")

@@ -61,7 +61,7 @@ def command(
     from deepcheck.plasticity.plan import choose_layers, plan, plan_share
 
     entry = store.resolve(model)
-    parent = load_checkpoint(entry.path)
+    parent = load_checkpoint(entry.path).named(entry.name)
     groups = parent.build().groups()
     layers = choose_layers(layer, groups, seed)
     if neurons is not None and fraction is None:

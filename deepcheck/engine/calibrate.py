@@ -1,7 +1,7 @@
 """What the development set is for, beside choosing the epoch: calibration, thresholds, and what they are worth."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -61,13 +61,21 @@ def fit(bonafide: Scores, spoof: Scores, config: CalibrationConfig) -> Fitted:
         for name, (rate, trials) in rates.items()
         if tolerated_errors(trials, rate, config.confidence) is not None
     }
+    thresholds = fit_thresholds(
+        bonafide, spoof, false_alarm=config.false_alarm, miss=config.miss, confidence=config.confidence
+    )
+    # Where nothing can be shown, nothing that was seen gets the verdict.
+    if "false_alarm" not in shown:
+        thresholds = replace(thresholds, spoof=float(np.nextafter(min(bonafide.min(), spoof.min()), -np.inf)))
+    if "miss" not in shown:
+        thresholds = replace(thresholds, bonafide=float(np.nextafter(max(bonafide.max(), spoof.max()), np.inf)))
     note = (
         f"{len(bonafide)} genuine and {len(spoof)} synthetic development recordings are too few to show error rates "
-        f"of {config.false_alarm:.1%} and {config.miss:.1%}; the thresholds lie beyond the extreme ones."
+        f"of {config.false_alarm:.1%} and {config.miss:.1%}: where they are, the threshold lies beyond all of them."
     )
     return Fitted(
         calibration,
-        fit_thresholds(bonafide, spoof, false_alarm=config.false_alarm, miss=config.miss, confidence=config.confidence),
+        thresholds,
         {"confidence": config.confidence, "bonafide": len(bonafide), "spoof": len(spoof), **shown},
         {"dev_eer": eer(bonafide, spoof)[0], "dev_auc": auc(bonafide, spoof), "dev_cllr": cllr(bonafide, spoof)},
         "" if len(shown) == len(rates) else note,

@@ -1,6 +1,6 @@
 """A detector ready for use: the network with its calibration and thresholds."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from deepcheck import store
@@ -28,4 +28,4 @@ def load(name: str | Path | None = None) -> Model:
     entry = store.resolve(str(name) if name is not None else None)
     checkpoint = load_checkpoint(entry.path)
     # Reports name a model as its user does, not as whoever trained it did.
-    return Model(checkpoint.build(), replace(checkpoint.card, name=entry.name), entry.path, sha256(entry.path))
+    return Model(checkpoint.build(), checkpoint.named(entry.name).card, entry.path, sha256(entry.path))

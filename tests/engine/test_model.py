@@ -21,7 +21,7 @@ def test_by_name_by_file_and_by_default(stored_model, home, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     for place in (copy, str(copy), "sent.safetensors"):
         model = load(place)
-        assert model.card.name == "one"  # what it was called by its maker
+        assert model.card.name == "sent"  # as its user calls it, not as its maker did
         assert model.path.resolve() == copy
         assert model.sha256 == sha256(copy)
 
