@@ -108,7 +108,11 @@ def _format_of(output: Path | None) -> Format:
 
 
 def _require_writable(output: Path) -> None:
-    # Before hours of scanning, not after them.
+    from deepcheck.audio.decode import EXTENSIONS
+
+    # Before hours of scanning, not after them; and never over what may be the evidence.
+    if output.suffix[1:].lower() in EXTENSIONS:
+        raise DeepcheckError(f"{output} is named like a recording; no report is written there.", "Use .csv or .jsonl.")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=output.parent):

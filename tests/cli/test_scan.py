@@ -186,6 +186,16 @@ def test_negative_threshold_is_no_option(inbox, verdict):
     )
 
 
+def test_no_report_is_written_over_a_recording(inbox, verdict):
+    verdict("spoof")
+    recording = next(path for path in Path(inbox).iterdir() if path.suffix == ".wav")
+    before = recording.read_bytes()
+    result = scan(inbox, "--format", "csv", "--output", str(recording))
+    assert result.exit_code == ERROR
+    assert "named like a recording" in result.stderr
+    assert recording.read_bytes() == before
+
+
 def test_an_ending_that_names_no_format_is_refused(inbox, verdict):
     verdict("spoof")
     result = scan(inbox, "--output", "report.json")
