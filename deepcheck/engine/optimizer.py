@@ -10,13 +10,15 @@ from torch import Tensor, nn
 from deepcheck.config import OptimizerConfig
 from deepcheck.detectors.base import Detector
 from deepcheck.errors import ConfigError
+from deepcheck.plasticity.pace import Pace
 
 
 def make_optimizer(
     detector: Detector, config: OptimizerConfig, new: Mapping[str, Tensor] | None = None
 ) -> torch.optim.Optimizer:
-    """AdamW over what may be trained; parameters that growth touched (`new`, by path) form groups of their own.
+    """AdamW over what may be trained; parameters that growth touched form groups of their own.
 
+    `new` says by path which of their entries are new: these learn `config.new_rate` times as fast as all others.
     Matrices are decayed, gains and biases not: decay on those moves a normalisation, not a complexity. Each
     group has `rate`, the factor on the learning rate: `config.new_rate` where growth was, else 1.
     """
@@ -25,7 +27,7 @@ def make_optimizer(
     for name, parameter in detector.named_parameters():
         if parameter.requires_grad:
             groups.setdefault((name in touched, parameter.dim() > 1), []).append(parameter)
-    return torch.optim.AdamW(
+    optimizer = torch.optim.AdamW(
         [
             {
                 "params": parameters,
@@ -36,6 +38,9 @@ def make_optimizer(
         ],
         lr=config.lr,
     )
+    if new and config.new_rate != 1.0:
+        Pace(detector, new, config.new_rate).attach(optimizer)
+    return optimizer
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, config: OptimizerConfig, step: int, total: int) -> None:
