@@ -1,5 +1,6 @@
 """`deepcheck prune`: remove the neurons that a detector needs least."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,16 +23,24 @@ def command(
     model: Model = None,
     layer: Layer = "all",
     neurons: Annotated[
-        int | None, typer.Option(min=1, help="Units to remove from each of these layers.", show_default=False)
+        int | None,
+        typer.Option(min=1, help="Units to remove from each layer; with --scope all, in all.", show_default=False),
     ] = None,
     fraction: Annotated[
         float | None,
-        typer.Option(min=0.0, max=1.0, help="Share of each layer's units to remove, instead.", show_default=False),
+        typer.Option(min=0.0, max=1.0, help="Share of these units to remove, instead.", show_default=False),
     ] = None,
     part: Part = None,
     criterion: Annotated[
         str, typer.Option(help="gradient-entropy, gradient, entropy, magnitude, newest or random.")
     ] = "gradient-entropy",
+    scope: Annotated[
+        str,
+        typer.Option(
+            help="layer: each layer loses as many; grown: only what the last growth widened, by default back to the "
+            "width before; all: the units of all layers and parts compete."
+        ),
+    ] = "layer",
     data: Data = None,
     protocol: ProtocolName = None,
     subset: Subset = None,
@@ -39,6 +48,9 @@ def command(
     seed: int = 0,
     name: ChildName = None,
     replace: Replace = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the scores: a .png, .svg or .pdf.", show_default=False)
+    ] = None,
     dry_run: DryRun = False,
 ) -> None:
     """Remove neurons, those first that matter least to the loss and say least.
@@ -46,36 +58,50 @@ def command(
     The child is stored beside its parent. Where its outputs have changed it
     has no calibration before it is trained: deepcheck train --start NAME
 
+    The criterion newest takes exactly what the last growth added, unless
+    --neurons or --fraction says otherwise.
+
     Examples:
 
-      deepcheck prune --layer 3 --neurons 128 --criterion newest
+      deepcheck prune --layer 3 --neurons 128 --data manifest.csv --subset train
 
-      deepcheck prune --layer all --fraction 0.25 --data manifest.csv --subset train
+      deepcheck prune --scope grown --data manifest.csv --plot scores.png
+
+      deepcheck prune --scope all --fraction 0.1 --criterion magnitude --dry-run
+
+      deepcheck prune --criterion newest
     """
     from deepcheck import store
     from deepcheck.checkpoint import load_checkpoint
     from deepcheck.cli.console import say, show
-    from deepcheck.cli.surgery import change_table, child_name, keep, probe_on
+    from deepcheck.cli.pruning_table import draw_scores, pruning_table
+    from deepcheck.cli.surgery import child_name, keep, probe_on
     from deepcheck.engine.surgery import pruned, statistics_of
-    from deepcheck.errors import ConfigError
-    from deepcheck.plasticity.plan import choose_layers, plan, plan_share
+    from deepcheck.plasticity.plan import choose_layers
+    from deepcheck.plasticity.selection import NEWEST, Ask, pools_of, select
+    from deepcheck.plots import check_format
 
+    # Whatever can be wrong is found out before the data are read.
+    if plot is not None:
+        check_format(plot)
     entry = store.resolve(model)
     parent = load_checkpoint(entry.path).named(entry.name)
     groups = parent.build().groups()
-    layers = choose_layers(layer, groups, seed)
-    if neurons is not None and fraction is None:
-        changes = plan(groups, layers, neurons, part)
-    elif fraction is not None and neurons is None:
-        changes = plan_share(groups, layers, fraction, part)
-    else:
-        raise ConfigError("How much to remove is not clear.", "Give either --neurons or --fraction.")
-    remove = {change.group.name: change.units for change in changes}
-    called = child_name(name, entry.name, f"-pruned-{layer.replace(',', '+')}x{neurons or fraction}")
-    statistics = statistics_of(parent, list(remove), criterion, probe_on(data, protocol, subset, recordings, seed))
-    surgery = pruned(parent, statistics, remove, name=called, criterion=criterion, seed=seed)
+    ask = Ask(choose_layers(layer, groups, seed), part, neurons, fraction)
+    pools = pools_of(groups, ask, scope, parent.card.grown_from, criterion)
+    where = scope if layer == "all" and scope != "layer" else layer.replace(",", "+")
+    what = f"{where}x{neurons or fraction}" if neurons or fraction else NEWEST if criterion == NEWEST else scope
+    called = child_name(name, entry.name, f"-pruned-{what}", replace or dry_run)
+
+    statistics = statistics_of(parent, pools, criterion, probe_on(data, protocol, subset, recordings, seed))
+    selections = select(statistics, pools, criterion, seed)
+    surgery = pruned(parent, selections, name=called, criterion=criterion, scope=scope, seed=seed)
+    show(pruning_table(surgery, selections))
+    say(f"The output changes by at most {surgery.change:.1e} on a probe of noise.")
+    if plot is not None:
+        draw_scores(selections, entry.name, criterion, scope == "all", plot)
+        say(f"Drawn to {plot}")
     if dry_run:
-        show(change_table(surgery.rows, parent.card, surgery.child.card))
-        say(f"Nothing was saved. The output would change by at most {surgery.change:.1e} on a probe of noise.")
+        say("Nothing was saved.")
         return
-    keep(surgery, parent.card, replace)
+    keep(surgery)

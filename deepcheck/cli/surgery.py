@@ -7,20 +7,23 @@ from rich import box
 from rich.table import Table
 
 from deepcheck import store
-from deepcheck.card import Card
 from deepcheck.checkpoint import save_checkpoint
-from deepcheck.cli.console import say, show
+from deepcheck.cli.console import say
 from deepcheck.data.protocols import read_data
 from deepcheck.detectors.base import Detector
 from deepcheck.engine.gradients import Probe
-from deepcheck.engine.surgery import Row, Surgery
+from deepcheck.engine.surgery import Surgery
 from deepcheck.errors import ModelError
 
 
-def child_name(wanted: str | None, parent: str, suffix: str) -> str:
-    """`wanted`, or a free name that tells what was done to `parent`."""
+def child_name(wanted: str | None, parent: str, suffix: str, replace: bool = False) -> str:
+    """`wanted`, or a free name that tells what was done to `parent`.
+
+    `ModelError` if there is a model of the wanted name that is not to be replaced.
+    """
     if wanted:
-        store.place_of(wanted)
+        if store.place_of(wanted).exists() and not replace:
+            raise ModelError(f'There is a model "{wanted}" already.', "Choose another --name, or give --replace.")
         return wanted
     base = f"{parent}{suffix}"[:90]
     number = 1
@@ -42,28 +45,27 @@ def probe_on(
     return lambda detector: Probe(detector, trials, recordings=recordings, seed=seed)
 
 
-def change_table(rows: tuple[Row, ...], parent: Card, child: Card) -> Table:
-    """Layer, part, width before and after, parameters; the last row is the whole model."""
+def change_table(surgery: Surgery) -> Table:
+    """Layer, part, width before and after, parameters; the last row is the whole model, with the largest change of
+    its output on a probe of noise."""
+    gained = sum(row.parameters for row in surgery.rows)
+    after = surgery.child.card.parameters
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=True)
     table.add_column("layer", justify="right", footer="model")
     table.add_column("part")
-    table.add_column("width before", justify="right", footer=f"{parent.parameters:,}")
-    table.add_column("after", justify="right", footer=f"{child.parameters:,}")
-    table.add_column("parameters", justify="right", footer=f"{child.parameters - parent.parameters:+,}")
-    for row in rows:
+    table.add_column("width before", justify="right", footer=f"{after - gained:,}")
+    table.add_column("after", justify="right", footer=f"{after:,}")
+    table.add_column("parameters", justify="right", footer=f"{gained:+,}")
+    table.add_column("change of output", justify="right", footer=f"{surgery.change:.1e}")
+    for row in surgery.rows:
         table.add_row(str(row.layer), row.part, str(row.before), str(row.after), f"{row.parameters:+,}")
     return table
 
 
-def keep(surgery: Surgery, parent: Card, replace: bool) -> None:
-    """Store the child, make it the current model, and show what changed."""
+def keep(surgery: Surgery) -> None:
+    """Store the child, make it the current model if it is calibrated, and say what comes next."""
     card = surgery.child.card
-    place = store.place_of(card.name)
-    if place.exists() and not replace:
-        raise ModelError(f'There is a model "{card.name}" already.', "Choose another --name, or give --replace.")
-    show(change_table(surgery.rows, parent, card))
-    say(f"The output changes by at most {surgery.change:.1e} on a probe of noise.")
-    save_checkpoint(surgery.child, place)
+    save_checkpoint(surgery.child, store.place_of(card.name))
     if card.thresholds is None:
         say(f"Saved as {card.name} (parent: {card.parent}). Its scores have changed, so it has no calibration yet.")
         say(f"Next: deepcheck train --start {card.name} --data ...")

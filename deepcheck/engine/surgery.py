@@ -13,10 +13,11 @@ from deepcheck.audio.decode import SAMPLE_RATE
 from deepcheck.checkpoint import Checkpoint, describe_widths, snapshot
 from deepcheck.detectors.base import Detector, parameter_count
 from deepcheck.errors import ConfigError, DataError
-from deepcheck.plasticity.criteria import CRITERIA, NEED_DATA
+from deepcheck.plasticity.criteria import DATA_FREE
 from deepcheck.plasticity.growth import group_named, grow, prune
 from deepcheck.plasticity.inits import EXACT, Context
 from deepcheck.plasticity.plan import Change
+from deepcheck.plasticity.selection import Pool, Selection
 from deepcheck.plasticity.statistics import Collector, GroupStatistics
 from deepcheck.seeding import seed_of
 
@@ -63,58 +64,55 @@ def grown(
     return Surgery(_child(parent, detector, name, stage, grown_from, keep_scores), rows, change)
 
 
-def statistics_of(checkpoint: Checkpoint, names: Sequence[str], criterion: str, probe: Any) -> list[GroupStatistics]:
-    """Statistics of the named groups; from one pass over the data of `probe` if the criterion looks at data."""
+def statistics_of(
+    checkpoint: Checkpoint, pools: Sequence[Pool], criterion: str, probe: Any = None
+) -> list[GroupStatistics]:
+    """Statistics of the groups of `pools`, from one pass over the data of `probe` (a function detector -> Probe).
+
+    Without a probe, what data tell is not known: `ConfigError` if the criterion looks at it. `DataError` if no
+    recording could be decoded.
+    """
+    if probe is None and criterion not in DATA_FREE:
+        raise ConfigError(
+            f"The criterion {criterion} looks at data.", "Give --data, or take --criterion newest or magnitude."
+        )
     detector = checkpoint.build()
-    groups = [group_named(detector, name) for name in names]
+    groups = [group_named(detector, group.name) for pool in pools for group in pool.groups]
     with Collector(detector, groups) as collector:
-        if criterion in NEED_DATA:
-            if probe is None:
-                raise ConfigError(
-                    f"The criterion {criterion} looks at data.", "Give --data, or take --criterion newest or magnitude."
-                )
+        if probe is not None:
             probe(detector).backward(after_batch=collector.update)
             if not collector.batches:
                 raise DataError("None of the recordings could be decoded, so nothing is known of any unit.")
-    return collector.result(dict(checkpoint.card.grown_from))
+    return collector.result(checkpoint.card.grown_from)
 
 
 def pruned(
     parent: Checkpoint,
-    statistics: Sequence[GroupStatistics],
-    remove: Mapping[str, int],
+    selections: Sequence[Selection],
     *,
     name: str,
     criterion: str = "gradient-entropy",
+    scope: str = "layer",
     seed: int = 0,
 ) -> Surgery:
-    """The model `parent` without the `remove[group]` units of each group that the criterion ranks lowest.
+    """The model `parent` without the units that `selections` remove; one row for each selection.
 
-    Ties go to the older unit. Where an output changes, calibration, thresholds and figures of the parent would be
-    promises that nobody has checked: the child has none until it is trained. `ConfigError` if nothing would go.
+    Where an output changes, calibration, thresholds and figures of the parent would be promises that nobody has
+    checked: the child has none until it is trained. `criterion`, `scope` and `seed` are how the selections
+    came about, for the history. `ConfigError` if nothing would go.
     """
     detector = parent.build()
     before = _logits(detector)
-    generator = torch.Generator().manual_seed(seed_of("prune", seed))
-    score = CRITERIA.resolve(criterion)
-    keep: dict[str, Tensor] = {}
-    changes = []
-    for stats in statistics:
-        count = remove.get(stats.group.name, 0)
-        if count < 1:
-            continue
-        if count >= stats.group.width:
-            raise ConfigError(
-                f"{count} units cannot be removed from {stats.group.name}, which has {stats.group.width}.",
-                f"At most {stats.group.width - 1} can.",
-            )
-        order = torch.argsort(score(stats, generator), descending=True, stable=True)
-        keep[stats.group.name] = order[: stats.group.width - count].sort().values
-        changes.append(Change(stats.group, -count))
-    if not changes:
+    keep = {one.group.name: one.kept for one in selections if len(one.removed)}
+    if not keep:
         raise ConfigError("No unit would be removed.", "Ask for more.")
-    rows = _rows(detector, changes)
-    prune(detector, keep)
+    rows = []
+    for one in selections:
+        had = parameter_count(detector)
+        if one.group.name in keep:
+            prune(detector, {one.group.name: one.kept})
+        cost = parameter_count(detector) - had
+        rows.append(Row(one.group.layer, one.group.part, one.group.width, len(one.kept), cost))
     change = float((_logits(detector) - before).abs().max())
     # Units of the last growth that survive count as new no longer than there are any.
     grown_from = {
@@ -124,8 +122,10 @@ def pruned(
     widths = {group.name: group.width for group in detector.groups()}
     # With no old unit left there is nothing to hold or to go back to, and a card takes no width of 0.
     grown_from = {group: first for group, first in grown_from.items() if 0 < first < widths[group]}
-    stage = {"stage": "prune", "criterion": criterion, "seed": seed, "changes": _described(changes)}
-    return Surgery(_child(parent, detector, name, stage, grown_from, change <= SILENT), rows, change)
+    changes = [Change(one.group, -len(one.removed)) for one in selections if len(one.removed)]
+    how = {"criterion": criterion, "scope": scope, "seed": seed}
+    stage = {"stage": "prune", **how, "changes": _described(changes)}
+    return Surgery(_child(parent, detector, name, stage, grown_from, change <= SILENT), tuple(rows), change)
 
 
 def _child(

@@ -60,6 +60,12 @@ class Freeze:
         """Have old entries put back after every step of `optimizer`."""
         self._handles.append(optimizer.register_step_post_hook(lambda *_: self.restore()))
 
+    def mask_gradients(self) -> None:
+        """Zero the gradients of old entries once more: those that came from other processes have met no hook."""
+        for parameter in self.parameters():
+            if parameter.grad is not None:
+                parameter.grad.mul_(self.new[parameter])
+
     def train_mode(self) -> None:
         """`model.train()`, but for the normalisations that did not grow."""
         self.model.train()

@@ -1,6 +1,7 @@
 """What one pass over data tells of every unit: how much the loss depends on it, and how much it has to say."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -8,25 +9,52 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from deepcheck.errors import ModelError
 from deepcheck.plasticity.units import UnitGroup, tensor_at
 
 BINS = 32
+FINE = 32 * BINS
 
 
 @dataclass(frozen=True)
-class GroupStatistics:
+class UnitStatistics:
     """Of each unit (all tensors have one entry a unit, in double precision on the CPU).
 
     `taylor`: the mean over batches of the squared first-order change of the loss if the unit were silent;
-    `entropy`: of its mean activation over recordings, in nats; `magnitude`: the norm of its weights. `grown_from` is
-    the width before the last growth, or the width itself.
+    `entropy`: of its mean activation over recordings, in nats; both are NaN where no data was looked at.
+    `magnitude`: the norm of its weights. `added`: 1, 2, ... for the units that the last growth added, in that order;
+    0, -1, ... for older ones, from the youngest back.
     """
 
-    group: UnitGroup
     taylor: Tensor
     entropy: Tensor
     magnitude: Tensor
-    grown_from: int
+    added: Tensor
+
+    def __len__(self) -> int:
+        return len(self.added)
+
+
+@dataclass(frozen=True)
+class GroupStatistics(UnitStatistics):
+    """The statistics of the units of one group."""
+
+    group: UnitGroup
+
+
+def pooled(statistics: Sequence[GroupStatistics]) -> UnitStatistics:
+    """The statistics of all units of several groups, one group after another, on scales that they share.
+
+    A change of the loss means the same everywhere, and so does a number of nats. A norm does not: before a
+    normalisation, for one, all weights of a layer can be doubled and no output changes. So it is given in means
+    of its group. (Lee et al. 2021, arXiv:2010.07611, rescale magnitudes by layer too, in another way.)
+    """
+    return UnitStatistics(
+        torch.cat([one.taylor for one in statistics]),
+        torch.cat([one.entropy for one in statistics]),
+        torch.cat([one.magnitude / one.magnitude.mean().clamp_min(1e-300) for one in statistics]),
+        torch.cat([one.added for one in statistics]),
+    )
 
 
 class Collector:
@@ -40,8 +68,7 @@ class Collector:
         self.groups = groups
         self.batches = 0
         self.taylor = {group.name: torch.zeros(group.width, dtype=torch.float64) for group in groups}
-        self.counts = {group.name: torch.zeros(group.width, BINS, dtype=torch.float64) for group in groups}
-        self.ranges: dict[str, tuple[float, float]] = {}
+        self.histograms = {group.name: Histogram(group.width) for group in groups}
         self._hooks: list[Any] = []
 
     def __enter__(self) -> Self:
@@ -69,18 +96,19 @@ class Collector:
                     change += product.movedim(span.dim + 1, 0).flatten(1).sum(1).cpu()
             self.taylor[group.name] += change.square()
 
-    def result(self, grown_from: dict[str, int] | None = None) -> list[GroupStatistics]:
-        """The statistics of all batches so far."""
-        return [
-            GroupStatistics(
-                group,
-                self.taylor[group.name] / max(1, self.batches),
-                entropy(self.counts[group.name]),
-                magnitude(self.model, group),
-                (grown_from or {}).get(group.name, group.width),
-            )
-            for group in self.groups
-        ]
+    def result(self, grown_from: Mapping[str, int] | None = None) -> list[GroupStatistics]:
+        """The statistics of all batches so far; `grown_from` gives the widths before the last growth, by group."""
+        return [self._result(group, (grown_from or {}).get(group.name, group.width)) for group in self.groups]
+
+    def _result(self, group: UnitGroup, first: int) -> GroupStatistics:
+        unknown = torch.full((group.width,), math.nan, dtype=torch.float64)
+        return GroupStatistics(
+            taylor=self.taylor[group.name] / self.batches if self.batches else unknown,
+            entropy=entropy(self.histograms[group.name].coarse()) if self.batches else unknown,
+            magnitude=magnitude(self.model, group),
+            added=torch.arange(group.width, dtype=torch.float64) - first + 1,
+            group=group,
+        )
 
     def _watch(self, group: UnitGroup) -> Any:
         def look(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -88,27 +116,71 @@ class Collector:
             axis = outlet.axis % inputs[0].dim()
             # In a model that is being pruned the width is that of the group as it was when we began.
             units = inputs[0].detach().unflatten(axis, (outlet.blocks, group.width, outlet.size))
-            per_recording = units.movedim(axis + 1, 1).flatten(2).double().mean(2)
-            self._count(group.name, per_recording.cpu())
+            means = units.movedim(axis + 1, 1).flatten(2).double().mean(2).cpu()
+            if not means.isfinite().all():
+                raise ModelError(
+                    f"The activations of {group.name} are not finite.", "Take a model whose training did not diverge."
+                )
+            self.histograms[group.name].add(means)
 
         return look
 
-    def _count(self, name: str, values: Tensor) -> None:
-        # Bins shared by the layer: with bins of its own every unit would look equally informative. Their range is
-        # that of the first batch, half as wide again; what falls outside counts at the ends.
-        if name not in self.ranges:
-            low, high = float(values.min()), float(values.max())
-            slack = (high - low) / 4 or 1.0
-            self.ranges[name] = (low - slack, high + slack)
-        low, high = self.ranges[name]
-        bins = ((values - low) / (high - low) * BINS).long().clamp(0, BINS - 1)
-        self.counts[name].scatter_add_(1, bins.T, torch.ones_like(bins.T, dtype=torch.float64))
+
+class Histogram:
+    """Counts of one value a recording for every unit of a layer, in one pass, without knowing their range beforehand.
+
+    The units share the bins: with bins of its own each would look equally informative. The fine bins begin with
+    the range of the first batch, half as wide again; a value outside doubles the range towards it by merging
+    neighbours, which is exact: the counts are those of the wider bins from the start. So an unusual first batch
+    costs resolution at most. Memory is 4 KB a unit.
+    """
+
+    def __init__(self, units: int) -> None:
+        self.counts = torch.zeros(units, FINE, dtype=torch.int32)
+        self.low = self.width = 0.0
+
+    def add(self, values: Tensor) -> None:
+        """Count (recordings, units) finite values."""
+        low, high = float(values.min()), float(values.max())
+        if not self.width:
+            # At least wide enough that rounding is no difference; a layer's least value (0 behind a ReLU) lies
+            # within a bin and not at its edge.
+            spread = max(high - low, 1e-3 * max(abs(low), abs(high)), 1e-9)
+            self.low, self.width = low - spread / 4, 1.5 * spread
+        while low < self.low:
+            self._double()
+            self.low -= self.width / 2
+            self.counts = self.counts.roll(FINE // 2, 1)
+        while high >= self.low + self.width:
+            self._double()
+        bins = ((values - self.low) / self.width * FINE).long().clamp(0, FINE - 1)
+        self.counts.scatter_add_(1, bins.T, torch.ones_like(bins.T, dtype=torch.int32))
+
+    def coarse(self) -> Tensor:
+        """(units, BINS) counts in equal bins over the range that holds the central nine tenths of every unit.
+
+        What lies outside counts at the ends, so a few recordings far off do not cost the others their resolution.
+        """
+        below = self.counts.cumsum(1)
+        total = int(self.counts[0].sum())
+        low = int((below <= 0.05 * total).sum(1).min())
+        high = int((below < 0.95 * total).sum(1).max())
+        place = ((torch.arange(FINE) - low) * BINS // max(1, high - low + 1)).clamp(0, BINS - 1)
+        coarse = torch.zeros(len(self.counts), BINS, dtype=torch.float64)
+        return coarse.index_add_(1, place, self.counts.double())
+
+    def _double(self) -> None:
+        """Twice the range, upwards: the old one becomes the lower half."""
+        merged = self.counts.unflatten(1, (FINE // 2, 2)).sum(2, dtype=torch.int32)
+        self.counts = torch.cat([merged, torch.zeros_like(merged)], 1)
+        self.width *= 2
 
 
 def entropy(counts: Tensor) -> Tensor:
     """(units, bins) counts -> (units,) entropy in nats, by the plug-in estimate with Miller and Madow's correction.
 
-    Luo and Wu 2017 (arXiv:1706.05791) rank channels so; the correction (Miller 1955) adds (occupied bins - 1) / 2N.
+    Luo and Wu 2017 (arXiv:1706.05791) rank channels so; the correction (Miller 1955) adds (occupied bins - 1) / 2N,
+    which for a constant unit is 0 as well.
     """
     total = counts.sum(1).clamp_min(1)
     share = counts / total[:, None]

@@ -1,5 +1,7 @@
 """`deepcheck grow` and `deepcheck prune`, as somebody types them."""
 
+from itertools import pairwise
+
 import pytest
 from typer.testing import CliRunner
 
@@ -41,7 +43,8 @@ def test_grow_shows_what_changed_and_stores_the_child(base):
     assert ["1", "channels", "4", "6", f"+{2 * (9 * 8 + 2)}"] in lines
     assert ["3", "channels", "8", "10", f"+{2 * (9 * 12 + 2)}"] in lines
     total = child.card.parameters - base.card.parameters
-    assert any(line[:1] == ["model"] and line[-1] == f"+{total:,}" for line in lines)
+    sizes = [f"{card.parameters:,}" for card in (base.card, child.card)]
+    assert ["model", *sizes, f"+{total:,}", "0.0e+00"] in lines
     assert name in result.stderr + result.stdout
 
 
@@ -118,8 +121,132 @@ def test_a_name_that_is_taken(base):
         (["prune", "--neurons", "1", "--criterion", "oldest"], "oldest"),
         (["prune", "--fraction", "0.01", "--criterion", "newest"], "No unit would be removed"),
         (["prune", "--fraction", "1.0", "--criterion", "newest"], "cannot be removed"),
+        (["prune", "--criterion", "newest"], "has not been grown"),
+        (["prune", "--scope", "grown"], "has not been grown"),
+        (["prune", "--scope", "layers", "--neurons", "1"], 'Did you mean "layer"?'),
+        (["prune", "--scope", "all", "--neurons", "113", "--criterion", "random"], "At most 112"),
+        (["prune", "--neurons", "1", "--plot", "scores.jpg"], "one of .png, .svg, .pdf"),
+        (["prune", "--neurons", "1", "--criterion", "random", "--name", "base"], 'a model "base" already'),
     ],
 )
 def test_errors_name_what_is_wrong_and_save_nothing(base, arguments, message):
     assert message in failure(*arguments)
     assert [place.name for place in store.place_of("base").parent.glob("*.safetensors")] == ["base.safetensors"]
+
+
+def rows(result):
+    """The rows of the table: those with a layer, and the words of the line below, on what is kept."""
+    lines = [line.split() for line in result.stdout.splitlines()]
+    return {int(line[0]): (line, below) for line, below in pairwise(lines) if line and line[0].isdigit()}
+
+
+def test_the_table_says_what_goes_and_why(base, corpus):
+    run("grow", "--layer", "3,5", "--neurons", 4, "--name", "bigger")
+    result = run("prune", "--scope", "grown", "--data", corpus, "--recordings", 8, "--name", "back")
+    found = rows(result)
+    assert set(found) == {3, 5}
+    cost = 4 * (9 * 12 + 2)
+    removed, kept = found[3]
+    # Nobody reads the new units yet.
+    assert removed[:8] == ["3", "channels", "12", "8", f"-{cost}", "4", "(4", "new)"]
+    assert kept[0] == "kept"
+    assert len(removed) == 8 + 3  # scores, mean Taylor, mean entropy
+    assert removed[8] == "0.00–0.00"
+    assert removed[9] == "0"
+    assert float(kept[2]) > 0
+    assert all(float(words[-1]) > 0 for words in (removed, kept))
+    total = base.card.parameters
+    grown = read("bigger").card.parameters
+    assert ["model", f"{grown:,}", f"{total:,}", f"{total - grown:+,}", "8", "(8", "new)"] in [
+        line.split() for line in result.stdout.splitlines()
+    ]
+    assert max(map(len, result.stdout.splitlines())) <= 100
+    assert same_tensors(read("back").tensors, base.tensors)
+
+
+def test_without_data_there_are_only_scores(base):
+    result = run("prune", "--scope", "all", "--neurons", 20, "--criterion", "magnitude", "--dry-run")
+    found = rows(result)
+    assert set(found) == set(range(1, 9))
+    assert sum(int(removed[5]) for removed, _ in found.values()) == 20
+    assert all(len(removed) == 7 for removed, _ in found.values())
+    assert "Taylor" not in result.stdout
+    assert "Nothing was saved" in result.stderr
+
+
+def test_more_than_was_added_shows_how_many_old_ones_go_too(base):
+    run("grow", "--layer", "3", "--neurons", 4, "--name", "bigger")
+    result = run("prune", "--layer", "3", "--neurons", 6, "--criterion", "newest", "--name", "less")
+    removed, kept = rows(result)[3]
+    assert removed[2:] == ["12", "6", f"-{6 * (9 * 12 + 2)}", "6", "(4", "new)", "-4", "to", "1"]
+    assert kept == ["kept", "2–7"]
+    assert read("less").card.widths == {"blocks.2.conv1": 6}
+
+
+def test_newest_takes_back_what_the_last_growth_added(base):
+    run("grow", "--layer", "2-3", "--neurons", 3, "--name", "bigger")
+    run("prune", "--criterion", "newest")
+    back = read("bigger-pruned-newest")
+    assert same_tensors(back.tensors, base.tensors)
+    assert back.card.thresholds == base.card.thresholds
+    assert back.card.history[-1]["scope"] == "layer"
+    message = failure("prune", "bigger-pruned-newest", "--criterion", "newest")
+    assert "has not been grown" in message
+    assert "deepcheck grow" in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["--scope", "all", "--fraction", 0.1], "base-pruned-allx0.1"),
+        (["--layer", "1,3", "--neurons", 1], "base-pruned-1+3x1"),
+        (["--layer", "1-3", "--scope", "all", "--neurons", 4], "base-pruned-1-3x4"),
+    ],
+)
+def test_the_child_is_named_after_what_was_done(base, arguments, name):
+    run("prune", *arguments, "--criterion", "random")
+    assert read(name).card.history[-1]["criterion"] == "random"
+
+
+@pytest.mark.parametrize(("suffix", "head"), [("png", b"\x89PNG\r\n\x1a\n"), ("SVG", b"<?xml"), ("pdf", b"%PDF-")])
+def test_a_plot_of_the_scores(base, tmp_path, suffix, head):
+    plot = tmp_path / "plots" / f"scores.{suffix}"
+    options = ["--scope", "all", "--neurons", 9, "--criterion", "magnitude", "--dry-run", "--plot", plot]
+    result = run("prune", *options)
+    assert str(plot) in result.stderr
+    drawn = plot.read_bytes()
+    assert drawn.startswith(head)
+    assert [file.name for file in plot.parent.iterdir()] == [plot.name]
+    run("prune", *options)
+    assert plot.read_bytes() == drawn
+
+
+def test_a_name_that_is_taken_is_known_before_the_data_are_read(base, tmp_path):
+    message = failure("prune", "--neurons", 1, "--data", tmp_path / "nowhere", "--name", "base")
+    assert 'a model "base" already' in message
+
+
+def test_newest_after_a_frozen_training_gives_the_old_network_back(base, corpus):
+    run("grow", "--layer", "3", "--neurons", 4, "--name", "bigger")
+    settings = ["data.workers=0", "data.holdout=0.3", "batch_size=8", "optimizer.warmup_steps=1", "precision=fp32"]
+    run(
+        *("train", "--start", "bigger", "--mode", "frozen", "--data", corpus, "--epochs", 1, "--lr", 0.01),
+        *("--device", "cpu", "--name", "taught"),
+        *(word for setting in settings for word in ("--set", setting)),
+    )
+    taught = read("taught")
+    assert not same_tensors(taught.tensors, read("bigger").tensors)
+    result = run("prune", "taught", "--criterion", "newest", "--name", "back")
+    removed, _ = rows(result)[3]
+    assert removed[5:8] == ["4", "(4", "new)"]
+    assert same_tensors(read("back").tensors, base.tensors)
+
+
+def test_exit_codes(base):
+    for arguments, code in (
+        (["--neurons", "0"], 2),
+        (["--fraction", "2"], 2),
+        (["--neurons", "1"], 1),
+        (["--neurons", "1", "--criterion", "newest", "--dry-run"], 0),
+    ):
+        assert CliRunner().invoke(app, ["prune", *arguments]).exit_code == code

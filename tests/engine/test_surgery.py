@@ -16,6 +16,7 @@ from deepcheck.engine.surgery import grown, pruned, statistics_of
 from deepcheck.errors import ConfigError
 from deepcheck.metrics.calibration import Calibration, Thresholds
 from deepcheck.plasticity.plan import plan
+from deepcheck.plasticity.selection import Ask, Pool, Selection, pools_of, select
 
 MEL = {"frontend": {"name": "mel", "bins": 6}, "window_s": 1.0}
 SPECS = {
@@ -52,10 +53,15 @@ def changes_of(checkpoint, layers, neurons, part=None):
     return plan(checkpoint.build().groups(), layers, neurons, part)
 
 
-def shrink(checkpoint, layers, neurons, criterion="newest", part=None, probe=None, seed=0):
-    remove = {change.group.name: change.units for change in changes_of(checkpoint, layers, neurons, part)}
-    statistics = statistics_of(checkpoint, list(remove), criterion, probe)
-    return pruned(checkpoint, statistics, remove, name="child", criterion=criterion, seed=seed)
+def selected(checkpoint, layers, neurons=None, criterion="newest", part=None, probe=None, seed=0, scope="layer"):
+    ask = Ask(layers, part, neurons)
+    pools = pools_of(checkpoint.build().groups(), ask, scope, checkpoint.card.grown_from, criterion)
+    return select(statistics_of(checkpoint, pools, criterion, probe), pools, criterion, seed)
+
+
+def shrink(checkpoint, layers, neurons=None, criterion="newest", part=None, probe=None, seed=0, scope="layer"):
+    selections = selected(checkpoint, layers, neurons, criterion, part, probe, seed, scope)
+    return pruned(checkpoint, selections, name="child", criterion=criterion, scope=scope, seed=seed)
 
 
 def probe_on(corpus):
@@ -141,9 +147,9 @@ def test_units_of_the_last_growth_that_survive_stay_new():
 def test_a_child_without_any_old_unit_can_be_read(tmp_path):
     parent = parent_of()
     child = grown(parent, changes_of(parent, [1], 4), name="child").child
-    [statistics] = statistics_of(child, ["blocks.0.conv1"], "magnitude", None)
-    oldest_last = replace(statistics, magnitude=torch.arange(8.0))
-    again = pruned(child, [oldest_last], {"blocks.0.conv1": 4}, name="young", criterion="magnitude").child
+    [selection] = selected(child, [1], 4, "magnitude")
+    the_old_ones = replace(selection, removed=torch.arange(4))
+    again = pruned(child, [the_old_ones], name="young", criterion="magnitude").child
     save_checkpoint(again, tmp_path / "young.safetensors")
     read = load_checkpoint(tmp_path / "young.safetensors")
     assert same_tensors(read.build().state_dict(), again.tensors)
@@ -195,5 +201,104 @@ def test_what_cannot_be_removed():
     with pytest.raises(ConfigError, match="4 units cannot be removed") as caught:
         shrink(parent, [1], 4)
     assert "3" in caught.value.hint
+    [selection] = selected(parent, [1], 1)
+    nobody = replace(selection, removed=torch.arange(0))
     with pytest.raises(ConfigError, match="No unit would be removed"):
-        pruned(parent, statistics_of(parent, ["blocks.0.conv1"], "newest", None), {}, name="child")
+        pruned(parent, [nobody], name="child")
+
+
+def test_all_layers_together_lose_what_was_asked_for(corpus):
+    parent = parent_of()
+    surgery = shrink(parent, range(1, 9), 40, "gradient-entropy", probe=probe_on(corpus), scope="all")
+    assert [row.layer for row in surgery.rows] == list(range(1, 9))
+    assert sum(row.before - row.after for row in surgery.rows) == 40
+    assert all(row.after >= 1 for row in surgery.rows)
+    assert len({row.before - row.after for row in surgery.rows}) > 2  # wherever they are
+    count = parameter_count(surgery.child.build())
+    assert sum(row.parameters for row in surgery.rows) == count - parent.card.parameters
+    row = surgery.child.card.history[-1]
+    assert (row["scope"], row["criterion"]) == ("all", "gradient-entropy")
+    assert -sum(change["units"] for change in row["changes"]) == 40
+    assert all(change["units"] < 0 for change in row["changes"])
+
+
+@pytest.mark.parametrize("family", SPECS)
+def test_all_parts_of_every_family_can_compete(family, corpus):
+    parent = parent_of(SPECS[family])
+    groups = parent.build().groups()
+    layers = sorted({group.layer for group in groups})
+    surgery = shrink(parent, layers, 3, "gradient", probe=probe_on(corpus), scope="all")
+    assert len(surgery.rows) == len(groups)
+    assert sum(row.parameters for row in surgery.rows) == surgery.child.card.parameters - parent.card.parameters
+    assert same_tensors(load(surgery.child), surgery.child.tensors)
+
+
+def load(checkpoint):
+    return checkpoint.build().state_dict()
+
+
+def trained(checkpoint, seed=4):
+    """The checkpoint as after some training that moved every parameter."""
+    model = checkpoint.build()
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return snapshot(model, checkpoint.card)
+
+
+@pytest.mark.parametrize("scope", ["layer", "grown", "all"])
+def test_the_newest_after_growth_and_training_are_exactly_those_that_were_added(scope):
+    parent = parent_of()
+    child = trained(grown(parent, changes_of(parent, [1, 4], 6), name="child").child)
+    surgery = shrink(child, range(1, 9), scope=scope)
+    assert [(row.layer, row.before, row.after) for row in surgery.rows] == [(1, 10, 4), (4, 14, 8)]
+    again = surgery.child
+    assert (again.card.widths, again.card.grown_from) == ({}, {})
+    # What trained with them stays as it was trained.
+    assert torch.equal(again.tensors["blocks.0.conv1.weight"], child.tensors["blocks.0.conv1.weight"][:4])
+    assert torch.equal(again.tensors["blocks.3.conv2.weight"], child.tensors["blocks.3.conv2.weight"][:, :8])
+    assert torch.equal(again.tensors["blocks.5.conv1.weight"], child.tensors["blocks.5.conv1.weight"])
+
+
+def test_what_grew_goes_back_to_its_width_whoever_goes(corpus):
+    parent = parent_of()
+    child = trained(grown(parent, changes_of(parent, [2, 5], 7), name="child").child)
+    surgery = shrink(child, range(1, 9), criterion="gradient-entropy", probe=probe_on(corpus), scope="grown")
+    card = surgery.child.card
+    assert (card.widths, card.parameters) == ({}, parent.card.parameters)
+    selections = selected(child, range(1, 9), criterion="gradient-entropy", probe=probe_on(corpus), scope="grown")
+    assert [len(one.removed) for one in selections] == [7, 7]
+    assert 0 < sum(one.new for one in selections) < 14  # old and new ones
+    # As many new units are left as old ones went.
+    left = {one.group.name: one.group.width - 7 - (7 - one.new) for one in selections}
+    assert card.grown_from == {name: first for name, first in left.items() if first < child.card.widths[name] - 7}
+
+
+def test_right_after_growth_the_gradient_takes_what_nobody_reads_yet(corpus):
+    parent = parent_of()
+    child = grown(parent, changes_of(parent, [2, 5], 7), name="child").child
+    for criterion in ("gradient", "gradient-entropy"):
+        back = shrink(child, range(1, 9), criterion=criterion, probe=probe_on(corpus), scope="grown")
+        assert same_tensors(back.child.tensors, parent.tensors)
+        assert back.child.card.calibration == parent.card.calibration
+
+
+def test_statistics_are_the_same_each_time_and_of_data_only_where_there_are_some(corpus):
+    parent = parent_of()
+    pools = [Pool((group,), 1) for group in parent.build().groups()[:2]]
+    once, again = (statistics_of(parent, pools, "newest", probe_on(corpus)) for _ in range(2))
+    for one, other in zip(once, again, strict=True):
+        assert torch.equal(one.taylor, other.taylor)
+        assert torch.equal(one.entropy, other.entropy)
+    assert all(one.entropy.isnan().all() for one in statistics_of(parent, pools, "newest"))
+
+
+def test_a_selection_tells_what_it_is_about():
+    parent = parent_of()
+    child = grown(parent, changes_of(parent, [1], 6), name="child").child
+    [selection] = selected(child, [1], 8)
+    assert isinstance(selection, Selection)
+    assert selection.group.name == "blocks.0.conv1"
+    assert selection.kept.tolist() == [0, 1]
+    assert (len(selection.removed), selection.new) == (8, 6)

@@ -6,10 +6,20 @@ import pytest
 import torch
 from test_families import FAMILIES, WIDTHS, features_of, lived_in, loss_of
 
-from deepcheck.plasticity.criteria import CRITERIA, NEED_DATA
+from deepcheck.errors import ModelError
+from deepcheck.plasticity.criteria import CRITERIA, DATA_FREE
 from deepcheck.plasticity.criteria.gradient_entropy import rank
 from deepcheck.plasticity.growth import group_named
-from deepcheck.plasticity.statistics import BINS, Collector, GroupStatistics, entropy, magnitude
+from deepcheck.plasticity.statistics import (
+    BINS,
+    FINE,
+    Collector,
+    GroupStatistics,
+    Histogram,
+    entropy,
+    magnitude,
+    pooled,
+)
 from deepcheck.plasticity.units import tensor_at
 
 CONV = "blocks.2.conv1"
@@ -27,10 +37,10 @@ def collected(model, names, batches, dtype=torch.float64):
     return collector, collector.result()
 
 
-def statistics_with(taylor=(1.0,), entropies=(1.0,), magnitudes=(1.0,)):
+def statistics_with(taylor=(1.0,), entropies=(1.0,), magnitudes=(1.0,), added=(-1, 0, 1, 2)):
     group = group_named(lived_in("gru"), "layers.0.units")
-    tensors = [torch.tensor(values, dtype=torch.float64) for values in (taylor, entropies, magnitudes)]
-    return GroupStatistics(group, *tensors, grown_from=4)
+    tensors = [torch.tensor(values, dtype=torch.float64) for values in (taylor, entropies, magnitudes, added)]
+    return GroupStatistics(*tensors, group)
 
 
 def score(criterion, statistics, seed=0):
@@ -79,7 +89,7 @@ def test_taylor_is_what_the_silence_of_a_unit_would_cost():
         hook.remove()
         expected += gate.grad.square() / len(batches)
     torch.testing.assert_close(result.taylor, expected, rtol=1e-9, atol=1e-18)
-    assert result.grown_from == 8
+    assert result.added.tolist() == [-7, -6, -5, -4, -3, -2, -1, 0]  # it has not been grown
 
 
 def test_activations_are_counted_in_bins_of_the_layer():
@@ -95,16 +105,16 @@ def test_activations_are_counted_in_bins_of_the_layer():
             block = model.blocks[2]
             means.append(torch.relu(block.bn1(block.conv1(seen["x"]))).mean((2, 3)))
         hook.remove()
-    low, high = float(means[0].min()), float(means[0].max())
-    low, high = low - (high - low) / 4, high + (high - low) / 4
-    counts = torch.zeros(8, BINS, dtype=torch.float64)
+    histogram = collector.histograms[CONV]
+    counts = torch.zeros(8, FINE, dtype=torch.int32)
     for row in torch.cat(means):
         for unit, value in enumerate(row):
-            place = math.floor((float(value) - low) / (high - low) * BINS)
-            counts[unit, min(max(place, 0), BINS - 1)] += 1
-    assert torch.equal(collector.counts[CONV], counts)
-    assert counts.sum(1).tolist() == [11.0] * 8
-    torch.testing.assert_close(result.entropy, entropy(counts))
+            counts[unit, math.floor((float(value) - histogram.low) / histogram.width * FINE)] += 1
+    assert torch.equal(histogram.counts, counts)
+    coarse = histogram.coarse()
+    assert coarse.shape == (8, BINS)
+    assert coarse.sum(1).tolist() == [11.0] * 8
+    torch.testing.assert_close(result.entropy, entropy(coarse))
 
 
 @pytest.mark.parametrize("family", ["bi-lstm", "wav2vec2"])
@@ -112,15 +122,15 @@ def test_every_recording_counts_once_for_every_unit(family):
     model = lived_in(family).double()
     collector, _ = collected(model, WIDTHS[family], [features_of(family, batch=5), features_of(family, batch=4)])
     for name, width in WIDTHS[family].items():
-        assert collector.counts[name].sum(1).tolist() == [9.0] * width
+        assert collector.histograms[name].counts.sum(1).tolist() == [9] * width
 
 
 def test_hooks_are_gone_afterwards():
     model = lived_in("resnet18").double()
     collector, _ = collected(model, [CONV], [features_of("resnet18")])
-    before = collector.counts[CONV].clone()
+    before = collector.histograms[CONV].counts.clone()
     model.logit(features_of("resnet18"))
-    assert torch.equal(collector.counts[CONV], before)
+    assert torch.equal(collector.histograms[CONV].counts, before)
 
 
 def test_entropy_of_counts_by_hand():
@@ -136,11 +146,139 @@ def test_entropy_of_counts_by_hand():
     assert values == pytest.approx([math.log(BINS) + 31 / 192, 0, plain + 1 / 8, 0], abs=1e-12)
 
 
-def test_ranks_share_ties():
-    assert rank(torch.tensor([1.0, 1.0, 3.0])).tolist() == [0.25, 0.25, 1.0]
-    assert rank(torch.tensor([5.0, -2.0, 0.0, 0.0, 9.0])).tolist() == [0.75, 0.0, 0.375, 0.375, 1.0]
-    assert rank(torch.zeros(4)).tolist() == [0.5] * 4
+def histogram_of(*batches):
+    histogram = Histogram(batches[0].shape[1])
+    for batch in batches:
+        histogram.add(batch)
+    return histogram
+
+
+def activations(batches=32, units=6, seed=5):
+    """Units that have more and more to say, around different means."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(batches, 16, units, generator=generator, dtype=torch.float64)
+    return noise * torch.linspace(0.05, 1, units) + torch.linspace(-1, 1, units)
+
+
+def test_a_histogram_by_hand():
+    # The first batch sets the range: 0 to 4, half as wide again, from -1 to 5.
+    histogram = histogram_of(torch.tensor([[0.0, 4.0], [1.0, 1.0]], dtype=torch.float64))
+    assert (histogram.low, histogram.width) == (-1.0, 6.0)
+    places = [[math.floor((value + 1) / 6 * FINE) for value in unit] for unit in ([0.0, 1.0], [4.0, 1.0])]
+    for unit, expected in enumerate(places):
+        assert sorted(histogram.counts[unit].nonzero().flatten().tolist()) == sorted(expected)
+    # -8 lies below: twice the range, then four times, downwards.
+    histogram.add(torch.tensor([[-8.0, 2.0]], dtype=torch.float64))
+    assert (histogram.low, histogram.width) == (-19.0, 24.0)
+    values = ([0.0, 1.0, -8.0], [4.0, 1.0, 2.0])
+    for unit, row in enumerate(values):
+        expected = torch.zeros(FINE, dtype=torch.int32)
+        for value in row:
+            expected[math.floor((value + 19) / 24 * FINE)] += 1
+        assert torch.equal(histogram.counts[unit], expected)
+    # 5 is where the range ends, so it doubles once more, upwards.
+    histogram.add(torch.tensor([[5.0, 5.0]], dtype=torch.float64))
+    assert (histogram.low, histogram.width) == (-19.0, 48.0)
+    assert histogram.counts.sum(1).tolist() == [4, 4]
+
+
+def test_the_coarse_bins_cover_what_is_there():
+    values = torch.linspace(0, 1, 320, dtype=torch.float64)[:, None]
+    counts = histogram_of(values[::4], values).coarse()
+    # The central nine tenths in equal shares, the tails at the ends.
+    assert counts.sum() == 400
+    assert counts[0, 1:-1].min() >= 8
+    assert counts[0, 1:-1].max() <= 14
+    assert counts[0, 0] > 25
+    assert counts[0, -1] > 25
+    assert Histogram(3).coarse().tolist() == torch.zeros(3, BINS).tolist()
+
+
+@pytest.mark.parametrize(
+    "unusual",
+    [
+        pytest.param(lambda batch: batch * 0.01, id="hardly any spread"),
+        pytest.param(lambda batch: batch * 0 + 0.3, id="none at all"),
+        pytest.param(lambda batch: batch * 0, id="silence"),
+        pytest.param(lambda batch: batch * 20, id="twenty times the spread"),
+        pytest.param(lambda batch: batch + 30, id="far off"),
+    ],
+)
+def test_an_unusual_first_batch_hardly_matters(unusual):
+    usual = list(activations())
+    expected = entropy(histogram_of(*usual).coarse())
+    odd = unusual(usual[0])
+    first = entropy(histogram_of(odd, *usual[1:]).coarse())
+    last = entropy(histogram_of(*usual[1:], odd).coarse())
+    assert first.argsort().tolist() == expected.argsort().tolist() == list(range(6))
+    # But for a unit that hardly leaves its bin: where the edges lie decides.
+    assert (first - last)[1:].abs().max() < 0.1
+    assert (first - expected)[1:].abs().max() < 0.2
+
+
+def test_the_estimate_is_deterministic():
+    once, again = (histogram_of(*activations()).coarse() for _ in range(2))
+    assert torch.equal(entropy(once), entropy(again))
+
+
+@pytest.mark.parametrize("value", [0.0, 0.7, -1e-3, 1e6])
+@pytest.mark.parametrize("position", ["the least", "in between", "the greatest"])
+def test_a_constant_among_others_has_exactly_no_entropy(value, position):
+    others = activations(units=4) + {"the least": 9, "in between": 0, "the greatest": -9}[position]
+    constant = torch.full((32, 16, 1), value, dtype=torch.float64)
+    batches = torch.cat([others * max(abs(value), 1), constant], 2)
+    values = entropy(histogram_of(*batches).coarse())
+    assert values[-1] == 0
+    assert (values[1:-1] > 0).all()
+
+
+def test_rounding_is_no_information():
+    noise = 1 + 1e-8 * activations(units=3)
+    assert entropy(histogram_of(*noise).coarse()).tolist() == [0.0] * 3
+
+
+def test_activations_that_are_no_numbers_are_an_error():
+    model = lived_in("resnet18").double()
+    with torch.no_grad():
+        model.blocks[2].conv1.weight[0] = math.nan
+    with pytest.raises(ModelError, match=r"activations of blocks\.2\.conv1 are not finite"):
+        collected(model, [CONV], [features_of("resnet18")])
+
+
+def test_without_data_only_the_weights_are_known():
+    model = lived_in("resnet18")
+    [result] = Collector(model, [group_named(model, CONV)]).result({CONV: 6})
+    assert result.taylor.isnan().all()
+    assert result.entropy.isnan().all()
+    assert result.magnitude.isfinite().all()
+    assert result.added.tolist() == [-5, -4, -3, -2, -1, 0, 1, 2]
+
+
+def test_pooled_statistics_follow_each_other_and_norms_are_relative_to_the_group():
+    one = statistics_with(taylor=(1, 2), entropies=(3, 4), magnitudes=(1, 3), added=(0, 1))
+    other = statistics_with(taylor=(5, 6), entropies=(7, 8), magnitudes=(100, 100), added=(-1, 0))
+    together = pooled([one, other])
+    assert len(together) == 4
+    assert together.taylor.tolist() == [1, 2, 5, 6]
+    assert together.entropy.tolist() == [3, 4, 7, 8]
+    assert together.magnitude.tolist() == [0.5, 1.5, 1, 1]
+    assert together.added.tolist() == [0, 1, -1, 0]
+    nothing = pooled([statistics_with(magnitudes=(0, 0))])
+    assert nothing.magnitude.tolist() == [0, 0]
+
+
+def test_ties_have_the_lowest_of_their_ranks():
+    assert rank(torch.tensor([1.0, 1.0, 3.0])).tolist() == [0.0, 0.0, 1.0]
+    assert rank(torch.tensor([5.0, -2.0, 0.0, 0.0, 9.0])).tolist() == [0.75, 0.0, 0.25, 0.25, 1.0]
+    assert rank(torch.zeros(4)).tolist() == [0.0] * 4
     assert rank(torch.tensor([7.0])).tolist() == [1.0]
+
+
+def test_units_that_nobody_reads_yet_are_worth_nothing_however_many_they_are():
+    statistics = statistics_with(taylor=(2.0, 0.0, 0.0, 0.0, 0.0), entropies=(0.1, 3.0, 2.0, 1.0, 4.0))
+    assert score("gradient-entropy", statistics).tolist() == [0.0] * 5
+    statistics = statistics_with(taylor=(2.0, 1.0, 0.0, 0.0, 0.0), entropies=(1.0, 1.5, 2.0, 0.5, 4.0))
+    assert score("gradient-entropy", statistics).tolist() == [0.25, 0.375, 0.0, 0.0, 0.0]
 
 
 def test_gradient_entropy_is_the_product_of_ranks():
@@ -162,16 +300,15 @@ def test_magnitude_by_hand():
 
 
 def test_newest_goes_first():
-    scores = score("newest", statistics_with())
-    assert torch.argsort(scores, descending=True, stable=True).tolist() == list(range(6))
+    assert score("newest", statistics_with(added=(-1, 0, 1, 2))).tolist() == [1, 0, -1, -2]
 
 
 def test_random_depends_on_the_seed():
     statistics = statistics_with()
-    assert len(score("random", statistics)) == 6
+    assert len(score("random", statistics)) == 4
     assert torch.equal(score("random", statistics, 1), score("random", statistics, 1))
     assert not torch.equal(score("random", statistics, 1), score("random", statistics, 2))
 
 
-def test_criteria_that_need_data_are_in_the_table():
-    assert set(CRITERIA) - NEED_DATA == {"magnitude", "newest", "random"}
+def test_criteria_that_need_no_data_are_in_the_table():
+    assert set(CRITERIA) - DATA_FREE == {"gradient-entropy", "gradient", "entropy"}

@@ -1,6 +1,7 @@
 """Which units are worth keeping, by name; each criterion in a file of its own.
 
-A criterion is a function `(statistics: GroupStatistics, generator) -> Tensor` of one score a unit, higher = keep.
+A criterion is a function `(statistics: UnitStatistics, generator) -> Tensor` of one score a unit, higher = keep. The
+units are those that compete: of one group, or of several groups pooled.
 """
 
 from deepcheck.registry import Registry
@@ -16,5 +17,5 @@ CRITERIA = Registry(
         "random": "deepcheck.plasticity.criteria.random:score",
     },
 )
-NEED_DATA = frozenset({"gradient-entropy", "gradient", "entropy"})
-"""Criteria that need a pass over labelled recordings."""
+DATA_FREE = frozenset({"magnitude", "newest", "random"})
+"""Criteria that need no pass over labelled recordings."""

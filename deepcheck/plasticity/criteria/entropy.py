@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from deepcheck.plasticity.statistics import GroupStatistics
+from deepcheck.plasticity.statistics import UnitStatistics
 
 
-def score(statistics: GroupStatistics, generator: torch.Generator) -> Tensor:
+def score(statistics: UnitStatistics, generator: torch.Generator) -> Tensor:
     """How many nats the unit's mean activation varies by from recording to recording; 0 for a constant one."""
     return statistics.entropy

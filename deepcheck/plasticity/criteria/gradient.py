@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from deepcheck.plasticity.statistics import GroupStatistics
+from deepcheck.plasticity.statistics import UnitStatistics
 
 
-def score(statistics: GroupStatistics, generator: torch.Generator) -> Tensor:
+def score(statistics: UnitStatistics, generator: torch.Generator) -> Tensor:
     """The mean squared change of the loss, to first order, if the unit were silent; 0 for one that nobody reads."""
     return statistics.taylor

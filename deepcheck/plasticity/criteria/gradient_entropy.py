@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from deepcheck.plasticity.statistics import GroupStatistics
+from deepcheck.plasticity.statistics import UnitStatistics
 
 
-def score(statistics: GroupStatistics, generator: torch.Generator) -> Tensor:
-    """Rank by Taylor importance times rank by entropy, each from 0 to 1; units that tie share their mean rank.
+def score(statistics: UnitStatistics, generator: torch.Generator) -> Tensor:
+    """Rank by Taylor importance times rank by entropy, each from 0 to 1.
 
     Ranks, because the two have no common unit and Taylor scores span decades; the product, because a unit that
     either says nothing or goes unheard is worth nothing.
@@ -16,9 +16,10 @@ def score(statistics: GroupStatistics, generator: torch.Generator) -> Tensor:
 
 
 def rank(values: Tensor) -> Tensor:
-    """(n,) -> (n,) the share of the others that are smaller, ties counting half; 1 for a single value."""
+    """(n,) -> (n,) the share of the others that are smaller; 1 for a single value.
+
+    Ties rank low, not in their middle: all units that nobody reads yet have the lowest rank, however many they are.
+    """
     if len(values) == 1:
         return torch.ones_like(values)
-    below = (values[:, None] > values[None, :]).double().sum(1)
-    ties = (values[:, None] == values[None, :]).double().sum(1) - 1
-    return (below + ties / 2) / (len(values) - 1)
+    return torch.searchsorted(values.sort().values, values).to(values.dtype) / (len(values) - 1)

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from deepcheck.plasticity.statistics import GroupStatistics
+from deepcheck.plasticity.statistics import UnitStatistics
 
 
-def score(statistics: GroupStatistics, generator: torch.Generator) -> Tensor:
-    """The norm of the unit's weights; needs no data."""
+def score(statistics: UnitStatistics, generator: torch.Generator) -> Tensor:
+    """The norm of the unit's weights, in means of its group once pooled; needs no data."""
     return statistics.magnitude

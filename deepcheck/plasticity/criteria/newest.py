@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from deepcheck.plasticity.statistics import GroupStatistics
+from deepcheck.plasticity.statistics import UnitStatistics
 
 
-def score(statistics: GroupStatistics, generator: torch.Generator) -> Tensor:
-    """Minus the position of a unit, which is the order in which units were added."""
-    return -torch.arange(statistics.group.width, dtype=torch.float64)
+def score(statistics: UnitStatistics, generator: torch.Generator) -> Tensor:
+    """Minus the place of a unit among those that the last growth added: units are appended, so place is age."""
+    return 0 - statistics.added

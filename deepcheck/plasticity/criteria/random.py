@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from deepcheck.plasticity.statistics import GroupStatistics
+from deepcheck.plasticity.statistics import UnitStatistics
 
 
-def score(statistics: GroupStatistics, generator: torch.Generator) -> Tensor:
+def score(statistics: UnitStatistics, generator: torch.Generator) -> Tensor:
     """Random numbers from `generator`."""
-    return torch.rand(statistics.group.width, generator=generator, dtype=torch.float64)
+    return torch.rand(len(statistics), generator=generator, dtype=torch.float64)
