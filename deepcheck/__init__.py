@@ -7,6 +7,8 @@ The public API, imported on first use so that `import deepcheck` stays cheap:
 * `evaluate(model, protocol, ...)` -> `Evaluation`: scores and error rates on labelled recordings
 * `read_data(path, ...)` -> `Protocol`: the labelled recordings of a manifest, a folder or a corpus
 * `train(config, run_dir)` -> iterator of events, the last one carrying the checkpoint
+* `grow(model, layer="3", neurons=128, ...)`, `prune(model, ...)` -> `Surgery`: what changed, and the model, `child`
+* `save(checkpoint, path)`: write such a child, or the checkpoint of a training, as a file that `load` reads
 """
 
 from importlib import import_module
@@ -19,6 +21,9 @@ _PUBLIC = {
     "load": "deepcheck.engine.model",
     "evaluate": "deepcheck.engine.evaluate",
     "train": "deepcheck.engine.train",
+    "grow": "deepcheck.engine.operations",
+    "prune": "deepcheck.engine.operations",
+    "save": "deepcheck.checkpoint:save_checkpoint",
     "read_data": "deepcheck.data.protocols",
     "DeepcheckError": "deepcheck.errors",
 }
@@ -27,7 +32,8 @@ _PUBLIC = {
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'deepcheck' has no attribute {name!r}")
-    return getattr(import_module(_PUBLIC[name]), name)
+    module, _, attribute = _PUBLIC[name].partition(":")
+    return getattr(import_module(module), attribute or name)
 
 
 def __dir__() -> list[str]:

@@ -4,6 +4,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,8 @@ class OptimizerConfig:
     warmup_steps: int = 200
     clip_norm: float = 1.0
     label_smoothing: float = 0.0
-    new_rate: float = 1.0  # factor on the learning rate of tensors that growth touched
+    accumulate: int = 1  # parts in which a batch passes through the network, where memory is short
+    new_rate: float = 1.0  # factor on the learning rate of what growth added
     average: float = 0.0  # decay per step of a running mean of the weights, which is what is tested; 0: none
 
 
@@ -91,6 +93,7 @@ class StageConfig:
     part: str | None = None
     init: str = "zero"
     criterion: str = "gradient-entropy"
+    scope: str = "layer"
     recordings: int = 512
 
 
@@ -122,13 +125,16 @@ class TrainConfig:
         object.__setattr__(self, "detector", {"name": "resnet18", **self.detector})
 
 
-def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -> TrainConfig:
-    """The settings of the YAML file at `path` (defaults without one), changed by `overrides` like `optimizer.lr=3e-4`.
+def load_config(
+    path: str | Path | None = None, overrides: Sequence[str] = (), base: Mapping[str, Any] | None = None
+) -> TrainConfig:
+    """The settings of the YAML file at `path`, changed by `overrides` like `optimizer.lr=3e-4`.
 
-    Paths under `data` are relative to the YAML file. Raises `ConfigError` naming the key and the nearest one
-    that exists, or the value and the type that it should have.
+    Without a file they are those of `base` (as from `to_dict`), else the defaults. Paths under `data` are relative to
+    the YAML file. Raises `ConfigError` naming the key and the nearest one that exists, or the value and the type that
+    it should have.
     """
-    raw: dict[str, Any] = {}
+    raw: dict[str, Any] = deepcopy(dict(base or {}))
     if path is not None:
         try:
             raw = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}

@@ -7,17 +7,20 @@ import deepcheck
 
 
 def test_the_names_of_the_docstring_are_there():
+    from deepcheck.checkpoint import save_checkpoint
     from deepcheck.data.protocols import read_data
     from deepcheck.engine.evaluate import evaluate
     from deepcheck.engine.model import load
+    from deepcheck.engine.operations import grow, prune
     from deepcheck.engine.train import train
     from deepcheck.errors import DeepcheckError
     from deepcheck.scanner.run import scan
 
     assert (deepcheck.scan, deepcheck.load, deepcheck.evaluate) == (scan, load, evaluate)
     assert (deepcheck.train, deepcheck.read_data, deepcheck.DeepcheckError) == (train, read_data, DeepcheckError)
+    assert (deepcheck.grow, deepcheck.prune, deepcheck.save) == (grow, prune, save_checkpoint)
     assert {"scan", "load", "evaluate", "train", "read_data", "__version__"} <= set(dir(deepcheck))
-    for name in ("scan", "load", "evaluate", "read_data", "train"):
+    for name in ("scan", "load", "evaluate", "read_data", "train", "grow", "prune", "save"):
         assert f"`{name}(" in deepcheck.__doc__
 
 

@@ -7,14 +7,28 @@ import typer
 from deepcheck.cli.options import (
     ChildName,
     Data,
+    Dev,
+    DevSubset,
     DryRun,
+    Epochs,
+    Fresh,
     Layer,
+    Mode,
     Model,
     Part,
     ProtocolName,
+    Rate,
+    Recipe,
     Recordings,
     Replace,
+    Settings,
     Subset,
+    Sweep,
+    SweepOutput,
+    SweepPlot,
+    Test,
+    TestSubset,
+    TrainDevice,
 )
 
 
@@ -32,38 +46,62 @@ def command(
     name: ChildName = None,
     replace: Replace = False,
     dry_run: DryRun = False,
+    mode: Mode = "frozen",
+    config: Recipe = None,
+    epochs: Epochs = None,
+    lr: Rate = None,
+    dev: Dev = None,
+    dev_subset: DevSubset = None,
+    settings: Settings = None,
+    device: TrainDevice = None,
+    fresh: Fresh = False,
+    sweep: Sweep = False,
+    test: Test = None,
+    test_subset: TestSubset = None,
+    plot: SweepPlot = None,
+    output: SweepOutput = None,
 ) -> None:
     """Add neurons to layers of a trained detector; its outputs stay the same.
 
     (But for --init random, after which it has to be trained before use.) The
-    child is stored beside its parent and becomes the current model. Train it
-    further with: deepcheck train --start NAME --mode frozen
+    child is stored beside its parent and becomes the current model. With --data
+    it is trained at once: what was added in --mode frozen, everything in
+    --mode unfrozen. --epochs 0 only looks at the data, for --layer auto and
+    --init gradmax.
 
     Examples:
 
       deepcheck grow --layer 3 --neurons 128
 
       deepcheck grow default --layer 2-4 --neurons 32 --init net2net --dry-run
-    """
-    from deepcheck import store
-    from deepcheck.checkpoint import load_checkpoint
-    from deepcheck.cli.console import say, show
-    from deepcheck.cli.surgery import change_table, child_name, keep, probe_on
-    from deepcheck.engine.surgery import grown
-    from deepcheck.plasticity.plan import choose_layers, plan
 
-    entry = store.resolve(model)
-    parent = load_checkpoint(entry.path).named(entry.name)
-    groups = parent.build().groups()
-    changes = plan(groups, choose_layers(layer, groups, seed), neurons, part)
-    called = child_name(name, entry.name, f"-grown-{layer.replace(',', '+')}x{neurons}")
-    probe = probe_on(data, protocol, subset, recordings, seed)
-    surgery = grown(parent, changes, name=called, init=init, seed=seed, probe=probe)
-    if dry_run:
-        show(change_table(surgery.rows, parent.card, surgery.child.card))
-        say(f"Nothing was saved. The output would change by at most {surgery.change:.1e} on a probe of noise.")
-        return
-    keep(surgery, parent.card, replace)
-    layers = ",".join(str(change.group.layer) for change in changes)
-    which = f" --part {part}" if part else ""
-    say(f"Undo, while it is untrained: deepcheck prune --layer {layers}{which} --neurons {neurons} --criterion newest")
+      deepcheck grow --layer auto --neurons 64 --data manifest.csv --epochs 3
+
+      deepcheck grow --sweep --neurons 64 --data manifest.csv --plot layers.png
+    """
+    from deepcheck.cli.dropin import Growth, Trials, grow_and_train, grow_only
+    from deepcheck.cli.layer_sweep import run_sweep
+    from deepcheck.config import StageConfig
+    from deepcheck.errors import ConfigError
+
+    stage = StageConfig("grow", layer=layer, neurons=neurons, part=part, init=init, recordings=recordings)
+    growth = Growth(
+        model,
+        stage,
+        trials=Trials(data, protocol, subset, dev, dev_subset),
+        mode=mode,
+        config=config,
+        flags={"epochs": epochs or None, "optimizer.lr": lr, "device": device},
+        settings=settings or [],
+        seed=seed,
+        name=name,
+    )
+    follows = (data is not None or config is not None) and epochs != 0
+    if sweep:
+        if not follows:
+            raise ConfigError("A sweep trains the growth of each layer.", "Give --data, and --epochs above 0.")
+        run_sweep(growth, test, test_subset, plot=plot, output=output, fresh=fresh or replace, dry_run=dry_run)
+    elif follows:
+        grow_and_train(growth, fresh=fresh or replace, dry_run=dry_run)
+    else:
+        grow_only(growth, replace=replace or fresh, dry_run=dry_run)

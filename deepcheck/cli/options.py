@@ -27,7 +27,7 @@ Subset = Annotated[str | None, typer.Option(help="Part of the data: train, dev, 
 Model = Annotated[
     str | None, typer.Argument(help="A model by name or file; by default the current one.", show_default=False)
 ]
-Layer = Annotated[str, typer.Option(help="3, 1,3,5, 2-4, all or random; layers count from 1.")]
+Layer = Annotated[str, typer.Option(help="3, 1,3,5, 2-4, all, random, or (grow, with data) auto; layers count from 1.")]
 Part = Annotated[
     str | None,
     typer.Option(help="channels, units, attention, heads, head-dims or ffn, as the model has it.", show_default=False),
@@ -36,3 +36,87 @@ Recordings = Annotated[int, typer.Option(min=2, help="How many recordings to loo
 ChildName = Annotated[str | None, typer.Option("--name", help="What to call the child.", show_default=False)]
 Replace = Annotated[bool, typer.Option("--replace", help="Replace a model of that name.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change, and stop.")]
+
+# The training that may follow a growth.
+_FOLLOWS = "The training that follows, with --data"
+Dev = Annotated[
+    Path | None,
+    typer.Option(
+        help="A development set of its own; else whole sources are kept aside.",
+        show_default=False,
+        rich_help_panel=_FOLLOWS,
+    ),
+]
+DevSubset = Annotated[
+    str | None,
+    typer.Option(
+        help="The part of --dev, else of --data, to develop on.", show_default=False, rich_help_panel=_FOLLOWS
+    ),
+]
+Mode = Annotated[
+    str, typer.Option(help="frozen: only what was added learns; unfrozen: all does.", rich_help_panel=_FOLLOWS)
+]
+Recipe = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="Settings as YAML; by default those that the model was trained with.",
+        show_default=False,
+        rich_help_panel=_FOLLOWS,
+    ),
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(min=0, help="0: look at the data only.", show_default=False, rich_help_panel=_FOLLOWS),
+]
+Rate = Annotated[
+    float | None,
+    typer.Option(
+        help="Learning rate; by default that of the settings, half of it in mode unfrozen.",
+        show_default=False,
+        rich_help_panel=_FOLLOWS,
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="Any other setting, such as batch_size=64.", show_default=False, rich_help_panel=_FOLLOWS
+    ),
+]
+TrainDevice = Annotated[
+    str | None,
+    typer.Option("--device", help="auto, cpu, cuda or cuda:N.", show_default=False, rich_help_panel=_FOLLOWS),
+]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Forget an unfinished training of this name.", rich_help_panel=_FOLLOWS)
+]
+
+# The layer sweep.
+_SWEEP = "The layer sweep"
+Sweep = Annotated[
+    bool,
+    typer.Option(
+        "--sweep", help="Train a growth of each layer in turn, and compare their EERs.", rich_help_panel=_SWEEP
+    ),
+]
+Test = Annotated[
+    Path | None,
+    typer.Option(help="Recordings to compare on; by default --data.", show_default=False, rich_help_panel=_SWEEP),
+]
+TestSubset = Annotated[
+    str | None,
+    typer.Option(
+        help="The subset to compare on; without --test and this, the development set.",
+        show_default=False,
+        rich_help_panel=_SWEEP,
+    ),
+]
+SweepPlot = Annotated[
+    Path | None,
+    typer.Option("--plot", help="Draw EER by layer: png, svg or pdf.", show_default=False, rich_help_panel=_SWEEP),
+]
+SweepOutput = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="Also write the figures as JSON.", show_default=False, rich_help_panel=_SWEEP),
+]

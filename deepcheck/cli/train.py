@@ -22,6 +22,16 @@ def command(
     dev_subset: Annotated[
         str | None, typer.Option(help="The part of --dev, else of --data, to develop on.", show_default=False)
     ] = None,
+    detector: Annotated[
+        str | None, typer.Option(help="resnet18, gru, lstm or wav2vec2 (see the README).", show_default=False)
+    ] = None,
+    pretrained: Annotated[
+        str | None,
+        typer.Option(
+            help="A wav2vec 2.0 encoder to begin with: an id on the Hugging Face hub, or a local folder.",
+            show_default=False,
+        ),
+    ] = None,
     start: Annotated[
         str | None, typer.Option(help="A model to train further, by name or file.", show_default=False)
     ] = None,
@@ -57,29 +67,19 @@ def command(
       deepcheck train --data manifest.csv --subset train --name mine
 
       deepcheck train --config examples/recipes/default.yaml --data manifest.csv
+
+      deepcheck train --pretrained facebook/wav2vec2-base --lr 1e-5 --data manifest.csv
+
+      torchrun --nproc-per-node 4 -m deepcheck train --data manifest.csv
     """
-    import math
-    import shutil
-
-    import yaml
-
-    from deepcheck import store
-    from deepcheck.checkpoint import save_checkpoint
+    from deepcheck.cli.conduct import as_overrides, conduct, data_flags
     from deepcheck.cli.console import say
-    from deepcheck.cli.training import TrainingView
     from deepcheck.config import load_config
-    from deepcheck.engine.events import Done
-    from deepcheck.engine.train import train
-    from deepcheck.errors import ModelError
 
-    place_of_dev = dev or (data if dev_subset else None)
     flags = {
-        "data.train.path": data and str(data.absolute()),
-        "data.train.protocol": protocol,
-        "data.train.subset": subset,
-        "data.dev.path": place_of_dev and str(place_of_dev.absolute()),
-        "data.dev.protocol": protocol if place_of_dev else None,
-        "data.dev.subset": dev_subset,
+        **data_flags(data, protocol, subset, dev, dev_subset),
+        "detector.name": detector or ("wav2vec2" if pretrained else None),
+        "detector.pretrained": pretrained,
         "start": start,
         "mode": mode,
         "name": name,
@@ -89,27 +89,7 @@ def command(
         "seed": seed,
         "device": device,
     }
-    # Of unlimited width: a long path must not be folded at its spaces.
-    given = [
-        f"{key}={yaml.safe_dump(value, width=math.inf).splitlines()[0]}"
-        for key, value in flags.items()
-        if value is not None
-    ]
-    chosen = load_config(config, [*given, *(settings or ())])
-    place = store.place_of(chosen.name)
-    run_dir = store.run_dir(chosen.name)
-    if fresh:
-        shutil.rmtree(run_dir, ignore_errors=True)
-    elif place.exists():
-        raise ModelError(
-            f'There is a model "{chosen.name}" already.', "Choose another --name, or replace it with --fresh."
-        )
-    with TrainingView(tensorboard) as view:
-        for event in train(chosen, run_dir):
-            view.draw(event)
-    assert isinstance(event, Done)
-    for path in filter(None, (place, output)):
-        save_checkpoint(event.checkpoint, path)
-        say(f"Saved {path}")
-    shutil.rmtree(run_dir, ignore_errors=True)
-    say(f"Next: deepcheck eval {chosen.name} --data ...    or: deepcheck models use {chosen.name}")
+    config_ = load_config(config, [*as_overrides(flags), *(settings or ())])
+    made = conduct(config_, fresh=fresh, output=output, tensorboard=tensorboard)
+    if made.card.thresholds is not None:
+        say(f"Next: deepcheck eval {config_.name} --data ...    or: deepcheck models use {config_.name}")

@@ -4,15 +4,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from rich import box
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
-from deepcheck.cli.console import err, say
+from deepcheck.cli.console import err, say, show
+from deepcheck.cli.surgery import change_table
 from deepcheck.engine.events import Done, EpochDone, Event, Skipped, StageDone, Started, Step
+from deepcheck.engine.processes import is_main
 from deepcheck.errors import DeepcheckError
 
 
 class TrainingView:
-    """Draws on stderr; where that is no terminal, one line an epoch remains. Optionally feeds TensorBoard."""
+    """Draws on stderr; where that is no terminal, one line an epoch remains. Optionally feeds TensorBoard.
+
+    Of a schedule a table of its stages goes to stdout at the end. Of several processes only the first one draws.
+    """
 
     def __init__(self, tensorboard: Path | None = None) -> None:
         self.bar = Progress(
@@ -24,9 +31,10 @@ class TrainingView:
             TimeRemainingColumn(),
             console=err(),
             transient=True,
-            disable=not err().is_terminal,
+            disable=not (err().is_terminal and is_main()),
         )
-        self.writer = _writer(tensorboard)
+        self.writer = _writer(tensorboard) if is_main() else None
+        self.stages: list[StageDone] = []
         self.skipped = 0
         self.epochs = 0
 
@@ -43,7 +51,8 @@ class TrainingView:
 
     def draw(self, event: Event) -> None:
         """Show one event."""
-        _DRAW[type(event)](self, event)
+        if is_main():
+            _DRAW[type(event)](self, event)
 
     def started(self, event: Started) -> None:
         say(f"Training on {event.train}")
@@ -52,6 +61,8 @@ class TrainingView:
         if event.first_epoch > 1:
             say(f"Going on with epoch {event.first_epoch} of an unfinished training.")
         self.epochs = event.epochs
+        for task in self.bar.task_ids:
+            self.bar.remove_task(task)
         self.task = self.bar.add_task("", total=event.steps_per_epoch, epoch=event.first_epoch, loss="-", speed="-")
 
     def step(self, event: Step) -> None:
@@ -78,6 +89,9 @@ class TrainingView:
 
     def stage(self, event: StageDone) -> None:
         """The end of a stage of a schedule."""
+        self.stages.append(event)
+        if event.surgery is not None:
+            show(change_table(event.surgery))
         say(
             f"stage {event.number}/{event.total}  {event.what}  {event.parameters:,} parameters"
             f"  dev EER {100 * event.dev_eer:.2f} %",
@@ -85,11 +99,14 @@ class TrainingView:
         )
 
     def done(self, event: Done) -> None:
+        if self.stages:
+            show(stage_table(self.stages))
         thresholds, calibration = event.checkpoint.card.thresholds, event.checkpoint.card.calibration
-        assert thresholds is not None
-        assert calibration is not None
         which = f" The weights are those of epoch {event.best_epoch}." if event.best_epoch else ""
         say(f"Stopped: {event.reason}.{which}")
+        if thresholds is None or calibration is None:
+            say(f"Not calibrated, so not fit for scan. {event.note}", style="bold yellow")
+            return
         figures = event.metrics
         say(
             f"On the development set: EER {100 * figures['dev_eer']:.2f} %, AUC {figures['dev_auc']:.4f}, "
@@ -98,6 +115,18 @@ class TrainingView:
         )
         if event.note:
             say(f"Note: {event.note}", style="yellow")
+
+
+def stage_table(stages: list[StageDone]) -> Table:
+    """What each stage did, the parameters of the model after it, and its EER on the development set."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("stage", justify="right")
+    table.add_column("what")
+    table.add_column("parameters", justify="right")
+    table.add_column("dev EER", justify="right")
+    for stage in stages:
+        table.add_row(str(stage.number), stage.what, f"{stage.parameters:,}", f"{100 * stage.dev_eer:.2f} %")
+    return table
 
 
 _DRAW: dict[type, Any] = {

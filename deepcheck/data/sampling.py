@@ -23,11 +23,20 @@ class BatchSampler(Sampler[list[Draw]]):
     """Batches of an epoch; batch `n` of an epoch depends on (seed, epoch, n) alone, so a run can go on anywhere.
 
     Couples are drawn with replacement: `paired` of them from one source (a spoof with the genuine recording it
-    was made from, or any genuine one of its source), the others independently of each other.
+    was made from, or any genuine one of its source), the others independently of each other. Of several
+    processes that share each batch, `part` (which, of how many) gives the couples of one.
     """
 
-    def __init__(self, utterances: Sequence[Utterance], config: SamplingConfig, batch_size: int, seed: int) -> None:
+    def __init__(
+        self,
+        utterances: Sequence[Utterance],
+        config: SamplingConfig,
+        batch_size: int,
+        seed: int,
+        part: tuple[int, int] = (0, 1),
+    ) -> None:
         self.seed = seed
+        self.part = part
         self.couples = max(1, batch_size // 2)
         self.paired = config.paired
         total = config.samples_per_epoch or len(utterances)
@@ -63,8 +72,10 @@ class BatchSampler(Sampler[list[Draw]]):
         return self.steps - self.first_step
 
     def __iter__(self) -> Iterator[list[Draw]]:
+        which, parts = self.part
+        first, last = (2 * (number * self.couples // parts) for number in (which, which + 1))
         for step in range(self.first_step, self.steps):
-            yield self.batch(self.epoch, step)
+            yield self.batch(self.epoch, step)[first:last]
 
     def batch(self, epoch: int, step: int) -> list[Draw]:
         """The draws of one batch, genuine and spoof in turn."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from deepcheck.config import CalibrationConfig
 from deepcheck.data.utterance import Label, Protocol
+from deepcheck.engine.processes import ALONE, Processes
 from deepcheck.engine.score import Scorer
 from deepcheck.errors import DataError
 from deepcheck.metrics.calibration import Calibration, Thresholds, fit_calibration, fit_thresholds
@@ -22,29 +23,39 @@ Scores = NDArray[np.float64]
 class Fitted:
     """The parts of a card that come from the development set; `note` says what the data could not show."""
 
-    calibration: Calibration
-    thresholds: Thresholds
+    calibration: Calibration | None
+    thresholds: Thresholds | None
     rates: dict[str, float]
     metrics: dict[str, float]
     note: str
 
 
 def score_by_label(
-    scorer: Scorer, protocol: Protocol, on_error: Callable[[Path, str], None] | None = None
+    scorer: Scorer,
+    protocol: Protocol,
+    on_error: Callable[[Path, str], None] | None = None,
+    processes: Processes = ALONE,
 ) -> tuple[Scores, Scores]:
-    """(bona fide, spoof) mean scores of the recordings, in the order of the protocol.
+    """(bona fide, spoof) mean scores of the recordings, in the order of the protocol; `processes` share the work.
 
     Those that cannot be decoded are left out, and told to `on_error` with the reason.
     """
     utterances = protocol.utterances
-    means = np.full(len(utterances), np.nan)
-    decoded = np.zeros(len(utterances), bool)
-    for scores in scorer.recordings([utterance.path for utterance in utterances]):
+    mine = utterances[processes.share(len(utterances))]
+    own_means = np.full(len(mine), np.nan)
+    own_decoded = np.zeros(len(mine), bool)
+    own_errors: list[tuple[Path, str]] = []
+    for scores in scorer.recordings([utterance.path for utterance in mine]):
         if scores.error is None:
-            means[scores.index] = scores.mean_llr()
-            decoded[scores.index] = True
-        elif on_error is not None:
-            on_error(scores.path, scores.error)
+            own_means[scores.index] = scores.mean_llr()
+            own_decoded[scores.index] = True
+        else:
+            own_errors.append((scores.path, scores.error))
+    gathered = processes.gather((own_means, own_decoded, own_errors))
+    means, decoded = (np.concatenate([part[i] for part in gathered]) for i in (0, 1))
+    for path, reason in [error for part in gathered for error in part[2]]:
+        if on_error is not None:
+            on_error(path, reason)
     labels = np.array([utterance.label for utterance in utterances])
     if not np.isfinite(means[decoded]).all():
         raise DataError("The detector gives scores that are no numbers: its training has diverged.", "Lower the lr.")

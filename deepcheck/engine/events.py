@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepcheck.checkpoint import Checkpoint
+from deepcheck.engine.surgery import Surgery
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,10 @@ class Done:
 
 @dataclass(frozen=True)
 class StageDone:
-    """The end of a stage of a schedule: what was done, the parameters, and the development EER after it."""
+    """The end of a stage of a schedule: what was done, the parameters, and the development EER after it.
+
+    `surgery` is what a stage that grows or prunes did; None if it had been done before the run was stopped.
+    """
 
     number: int
     total: int
@@ -74,6 +78,7 @@ class StageDone:
     parameters: int
     dev_eer: float
     path: str
+    surgery: Surgery | None = None
 
 
 Event = Started | Step | Skipped | EpochDone | StageDone | Done

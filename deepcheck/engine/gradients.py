@@ -25,6 +25,7 @@ class Probe:
     ) -> None:
         protocol.require_both_labels()
         self.detector = detector
+        self.seen = 0
         sampling = SamplingConfig(samples_per_epoch=recordings, paired=0.0, min_crop_s=detector.window_s)
         usable = protocol.where(lambda utterance: utterance.label is not None).utterances
         sampler = BatchSampler(usable, sampling, batch_size, seed)
@@ -39,9 +40,10 @@ class Probe:
 
     def backward(self, after_batch: Callable[[], None] | None = None) -> None:
         """Leave the sum of the gradients of all batches in the parameters; or, with `after_batch`, those of one
-        batch at a time, cleared before the next."""
+        batch at a time, cleared before the next. `seen` is then how many batches there were."""
         device = next(self.detector.parameters()).device
         self.detector.eval()
+        self.seen = 0
         self.detector.zero_grad(set_to_none=True)
         # cuDNN's recurrent layers have no backward pass in eval mode.
         with torch.backends.cudnn.flags(enabled=False):
@@ -50,5 +52,6 @@ class Probe:
                     self.detector.zero_grad(set_to_none=True)
                 logits = self.detector.score(batch.waveforms.to(device)).float()
                 F.binary_cross_entropy_with_logits(logits, batch.labels.to(device)).backward()
+                self.seen += 1
                 if after_batch is not None:
                     after_batch()

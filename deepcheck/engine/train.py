@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 import deepcheck
 from deepcheck import store
@@ -23,23 +24,30 @@ from deepcheck.data.sampling import BatchSampler
 from deepcheck.data.split import hold_out
 from deepcheck.data.utterance import Protocol
 from deepcheck.detectors.base import Detector, build, parameter_count
-from deepcheck.engine.calibrate import Scores, fit, score_by_label
+from deepcheck.engine.calibrate import Fitted, Scores, fit, score_by_label
 from deepcheck.engine.events import Done, EpochDone, Event, Skipped, Started, Step
 from deepcheck.engine.optimizer import RunningMean, make_optimizer, set_learning_rate
+from deepcheck.engine.processes import Processes, joined, keep_apart
 from deepcheck.engine.score import Scorer
 from deepcheck.engine.train_state import Progress, load_state, restore_optimizer, save_state
+from deepcheck.engine.unfinished import require_same
 from deepcheck.errors import ConfigError, DataError
 from deepcheck.metrics.detection import eer
 from deepcheck.plasticity.freeze import Freeze, new_entries
 from deepcheck.runtime import autocast, cores, move, pick_device, pick_dtype
 from deepcheck.seeding import seed_of
 
+MODES = ("unfrozen", "frozen")
+
 
 def train(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
     """Train what `config` describes; the last event is `Done` with the best weights, calibrated on the dev set.
 
     The state is kept in `run_dir`: with the same settings a stopped run goes on where it was and ends with the
-    same weights as one that was not stopped (on the CPU, bit for bit); with other settings `ConfigError`.
+    same weights as one that was not stopped (on the CPU, bit for bit); with other settings `ConfigError`. Where the
+    development set does not tell the labels apart, the model comes without calibration, and `Done.note` says so.
+
+    Under torchrun all processes call this; each gets the same events, and the first one writes the files.
     """
     if config.epochs < 1:
         raise ConfigError(f"epochs is {config.epochs}, so there is nothing to do.", "Give at least 1.")
@@ -48,11 +56,11 @@ def train(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
 
         yield from run_stages(config, run_dir)
         return
-    train_set, dev_set = read_sets(config)
-    run = _Run(config, run_dir, train_set, dev_set)
-    yield run.started()
-    yield from run.epochs()
-    yield run.done()
+    with joined(pick_device(config.device)) as processes:
+        run = _Run(config, run_dir, *read_sets(config), processes)
+        yield run.started()
+        yield from run.epochs()
+        yield run.done()
 
 
 def read_sets(config: TrainConfig) -> tuple[Protocol, Protocol]:
@@ -73,12 +81,34 @@ def _read(source: SourceConfig, setting: str) -> Protocol:
     return protocol.where(lambda utterance: utterance.label is not None)
 
 
+class _Network(nn.Module):
+    """What one training step computes, as one module, so that several processes can share the backward pass."""
+
+    def __init__(self, detector: Detector, chain: Chain) -> None:
+        super().__init__()
+        self.detector = detector
+        self.chain = chain
+
+    def forward(self, waveforms: Tensor, generator: torch.Generator) -> Tensor:
+        return self.detector.logit(self.chain.features(self.detector.features(waveforms), generator))
+
+
 class _Run:
-    def __init__(self, config: TrainConfig, run_dir: Path, train_set: Protocol, dev_set: Protocol) -> None:
+    def __init__(
+        self, config: TrainConfig, run_dir: Path, train_set: Protocol, dev_set: Protocol, processes: Processes
+    ) -> None:
+        if config.batch_size // 2 % processes.count:
+            raise ConfigError(
+                f"A batch of {config.batch_size} cannot be shared by {processes.count} processes.",
+                f"Give a batch_size that {2 * processes.count} divides.",
+            )
         self.config = config
+        self.processes = processes
+        # Each process draws what is random in its part of a batch for itself.
+        self.seeds = (config.seed, processes.rank) if processes.rank else (config.seed,)
         self.state_path = run_dir / "state.safetensors"
         self.train_set, self.dev_set = train_set, dev_set
-        self.device = pick_device(config.device)
+        self.device = processes.device
         self.dtype = pick_dtype(config.precision, self.device)
         self.chain: Chain = build_chain(config.augment)
         self.origin = load_checkpoint(store.resolve(config.start).path) if config.start else None
@@ -91,16 +121,19 @@ class _Run:
         self.optimizer = make_optimizer(self.detector, config.optimizer, new)
         if self.freeze is not None:
             self.freeze.attach(self.optimizer)
+        self.network = processes.wrap(_Network(self.detector, self.chain))
+        own_cores = cores() // processes.count
         workers = config.data.workers
         if workers is None:
-            workers = min(cores(), 8) if cores() > 1 else 0
-        sampler = BatchSampler(train_set.utterances, config.sampling, config.batch_size, config.seed)
+            workers = min(own_cores, 8) if own_cores > 1 else 0
+        part = (processes.rank, processes.count)
+        sampler = BatchSampler(train_set.utterances, config.sampling, config.batch_size, config.seed, part)
         dataset = TrainingSet(
             train_set.utterances,
             self.detector.window_s,
             config.sampling.min_crop_s,
             self.chain,
-            config.data.cache_gb / max(1, workers),
+            config.data.cache_gb / processes.count / max(1, workers),
         )
         self.steps = sampler.steps
         self.loader = Loader(dataset, sampler, workers, pin=self.device.type == "cuda")
@@ -112,12 +145,7 @@ class _Run:
         state = load_state(self.state_path)
         if state is None:
             return
-        changed = differences(state.config, to_dict(self.config))
-        if changed:
-            raise ConfigError(
-                f'The unfinished training "{self.config.name}" has other settings: {", ".join(changed)}.',
-                "Start it again with --fresh, or choose another --name.",
-            )
+        require_same(state.config, to_dict(self.config), f'training "{self.config.name}"')
         self.detector.load_state_dict(state.tensors["model"])
         restore_optimizer(self.optimizer, state.optimizer)
         if self.mean.model is not self.detector:
@@ -129,7 +157,7 @@ class _Run:
             train=self.train_set.describe(),
             dev=self.dev_set.describe(),
             parameters=parameter_count(self.detector),
-            device=str(self.device),
+            device=str(self.device) + (f" x {self.processes.count}" if self.processes.count > 1 else ""),
             precision="bf16" if self.dtype == torch.bfloat16 else "fp32",
             epochs=self.config.epochs,
             first_epoch=self.progress.epoch + 1,
@@ -157,9 +185,12 @@ class _Run:
             waited += time.monotonic() - asked
             for path, reason in batch.skipped:
                 yield Skipped(path, reason)
-            if len(batch.labels) > 1:  # BatchNorm needs two
-                progress.loss_sum += self._step(batch.waveforms, batch.labels) * len(batch.labels)
-                progress.clips += len(batch.labels)
+            [short] = self.processes.total(len(batch.labels) < 2)  # BatchNorm needs two, and no process may wait
+            if not short:
+                loss = self._step(batch.waveforms, batch.labels)
+                loss_sum, clips = self.processes.total(loss * len(batch.labels), len(batch.labels))
+                progress.loss_sum += loss_sum
+                progress.clips += int(clips)
             progress.step += 1
             progress.seconds = resumed_after + time.monotonic() - began
             if time.monotonic() - saved > 60 * self.config.save_minutes:
@@ -171,6 +202,8 @@ class _Run:
             raise DataError("None of the training recordings could be decoded.", "See the reasons above.")
         spent = time.monotonic() - began
         speed = (progress.clips - clips_before) / max(spent, 1e-9)
+        self.processes.agree(self.detector.buffers())
+        self.processes.agree(self.mean.model.buffers())
         skipped: list[Skipped] = []
         dev_eer, _ = eer(*self._dev_scores(lambda path, why: skipped.append(Skipped(str(path), why))))
         if progress.epoch == 0:  # they will be the same ones each time
@@ -189,26 +222,42 @@ class _Run:
     def _step(self, waveforms: Tensor, labels: Tensor) -> float:
         config, done = self.config.optimizer, self.progress.epoch * self.steps + self.progress.step
         # Dropout draws from the global generator: seeded by the step, it needs no saving.
-        torch.manual_seed(seed_of("step", self.config.seed, done))
-        generator = torch.Generator().manual_seed(seed_of("features", self.config.seed, done))
+        torch.manual_seed(seed_of("step", *self.seeds, done))
+        generator = torch.Generator().manual_seed(seed_of("features", *self.seeds, done))
         set_learning_rate(self.optimizer, config, done, self.steps * self.config.epochs)
-        waveforms, labels = waveforms.to(self.device), labels.to(self.device)
-        with autocast(self.device, self.dtype):
-            features = self.chain.features(self.detector.features(waveforms), generator)
-            logits = self.detector.logit(features)
-        targets = labels * (1 - config.label_smoothing) + config.label_smoothing / 2
-        loss = F.binary_cross_entropy_with_logits(logits.float(), targets)
         self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
+        loss = self._backward(waveforms.to(self.device), labels.to(self.device), generator)
+        if self.freeze is not None:
+            self.freeze.mask_gradients()
         torch.nn.utils.clip_grad_norm_(self.detector.parameters(), config.clip_norm)
         self.optimizer.step()
         self.mean.update(done)
-        return float(loss.detach())
+        return loss
+
+    def _backward(self, waveforms: Tensor, labels: Tensor, generator: torch.Generator) -> float:
+        """Leaves the gradients of the mean loss of the batch, which passes in `accumulate` parts; returns that loss."""
+        config = self.config.optimizer
+        parts = max(1, min(config.accumulate, len(labels) // 2))
+        total = 0.0
+        pieces = list(zip(waveforms.tensor_split(parts), labels.tensor_split(parts), strict=True))
+        for number, (sounds, truth) in enumerate(pieces, start=1):
+            # Only with the last part do gradients travel between processes: by then they are those of the whole batch.
+            with keep_apart(self.network) if number < parts else nullcontext():
+                with autocast(self.device, self.dtype):
+                    logits = self.network(sounds, generator)
+                targets = truth * (1 - config.label_smoothing) + config.label_smoothing / 2
+                loss = F.binary_cross_entropy_with_logits(logits.float(), targets) * (len(truth) / len(labels))
+                torch.autograd.backward(loss)
+            total += float(loss.detach())
+        return total
 
     def _dev_scores(self, on_error: Callable[[Path, str], None] | None = None) -> tuple[Scores, Scores]:
-        return score_by_label(Scorer(self.mean.model, device=self.device), self.dev_set, on_error)
+        scorer = Scorer(self.mean.model, device=self.device)
+        return score_by_label(scorer, self.dev_set, on_error, self.processes)
 
     def _save(self) -> None:
+        if self.processes.rank:
+            return
         sets = {"model": self.detector.state_dict(), "best": self.best}
         if self.mean.model is not self.detector:
             sets["tested"] = self.mean.model.state_dict()
@@ -217,7 +266,11 @@ class _Run:
     def done(self) -> Done:
         progress = self.progress
         self.mean.model.load_state_dict(self.best)
-        fitted = fit(*self._dev_scores(), self.config.calibration)
+        bonafide, spoof = self._dev_scores()
+        try:
+            fitted = fit(bonafide, spoof, self.config.calibration)
+        except DataError as error:
+            fitted = Fitted(None, None, {}, {"dev_eer": eer(bonafide, spoof)[0]}, error.message)
         card = Card(
             name=self.config.name,
             spec=self.mean.model.spec,
@@ -245,6 +298,8 @@ class _Run:
             "stage": "train",
             "train": self.train_set.describe(),
             "dev": self.dev_set.describe(),
+            "mode": self.config.mode,
+            "dev_eer": self.progress.best_eer,
             "best_epoch": self.progress.best_epoch + 1,
             "epochs": self.progress.history,
             "config": _without_places(self.config),
@@ -257,9 +312,14 @@ def _new_detector(config: TrainConfig) -> Detector:
     return build(DetectorSpec(arguments.pop("name", "resnet18"), arguments))
 
 
+def require_mode(mode: str) -> None:
+    """`ConfigError` for what is no mode of training."""
+    if mode not in MODES:
+        raise ConfigError(f'There is no mode "{mode}".', f"Choose one of: {', '.join(MODES)}.")
+
+
 def _frozen(detector: Detector, new: dict[str, Tensor], config: TrainConfig) -> Freeze | None:
-    if config.mode not in ("frozen", "unfrozen"):
-        raise ConfigError(f'There is no mode "{config.mode}".', "Choose frozen or unfrozen.")
+    require_mode(config.mode)
     if config.mode == "unfrozen":
         return None
     if not new:
@@ -268,21 +328,6 @@ def _frozen(detector: Detector, new: dict[str, Tensor], config: TrainConfig) -> 
             "Grow it first (deepcheck grow), or take mode unfrozen.",
         )
     return Freeze(detector, new)
-
-
-_INDIFFERENT = ("save_minutes", "description", "data.workers", "data.cache_gb", "calibration.")
-
-
-def differences(old: dict[str, Any], new: dict[str, Any], where: str = "") -> list[str]:
-    """Settings that decide the weights and are not the same."""
-    changed = []
-    for key in new.keys() | old.keys():
-        one, other = old.get(key), new.get(key)
-        if isinstance(one, dict) and isinstance(other, dict):
-            changed += differences(one, other, f"{where}{key}.")
-        elif one != other and not (where + key).startswith(_INDIFFERENT):
-            changed.append(where + key)
-    return sorted(changed)
 
 
 def _without_places(config: TrainConfig) -> dict[str, Any]:

@@ -151,7 +151,7 @@ def test_stopped_goes_on_and_fresh_begins_again(corpus, recipe, home, monkeypatc
                 raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(engine, "train", stopping)
+        patched.setattr("deepcheck.cli.conduct.train", stopping)
         assert "Interrupted." in run(*command, "--name", "stopped", code=130).stderr
     assert (home / "runs" / "stopped" / "state.safetensors").is_file()
     assert not (home / "models" / "stopped.safetensors").exists()
@@ -163,7 +163,7 @@ def test_stopped_goes_on_and_fresh_begins_again(corpus, recipe, home, monkeypatc
     assert same_tensors(one.tensors, two.tensors)
 
     with monkeypatch.context() as patched:
-        patched.setattr(engine, "train", stopping)
+        patched.setattr("deepcheck.cli.conduct.train", stopping)
         run(*command, "--name", "again", code=130)
     assert "Going on" not in run(*command, "--name", "again", "--seed", 5, "--fresh").stderr
 

@@ -1,0 +1,81 @@
+"""Growing and pruning in the words of the command line: `deepcheck.grow` and `deepcheck.prune`, and the stages."""
+
+from pathlib import Path
+
+from deepcheck import store
+from deepcheck.checkpoint import Checkpoint, load_checkpoint
+from deepcheck.data.utterance import Protocol
+from deepcheck.detectors.base import Detector
+from deepcheck.engine.gradients import Probe
+from deepcheck.engine.layer_signal import layer_signals, layers_named
+from deepcheck.engine.surgery import Surgery, grown, pruned, statistics_of
+from deepcheck.plasticity.criteria import DATA_FREE
+from deepcheck.plasticity.plan import choose_layers, plan
+from deepcheck.plasticity.selection import Ask, pools_of, select
+
+
+def grow(
+    model: str | Path | Checkpoint | None = None,
+    *,
+    neurons: int,
+    layer: str = "all",
+    part: str | None = None,
+    init: str = "zero",
+    trials: Protocol | None = None,
+    recordings: int = 512,
+    seed: int = 0,
+    name: str = "grown",
+) -> Surgery:
+    """The model (by name or file; the current one by default) with `neurons` more in each layer, as `child`.
+
+    `layer` is `3`, `1,3,5`, `2-4`, `all`, `random`, or `auto`, which like the init `gradmax` looks at the gradients on
+    `recordings` of `trials`. Nothing is stored: give the child to `deepcheck.save`. Raises `ConfigError` for what the
+    model does not have.
+    """
+    parent = _checkpoint(model)
+    probe = None if trials is None else lambda detector: _probe(detector, trials, recordings, seed)
+    groups = parent.build().groups()
+    signals = None if probe is None else lambda: layer_signals(parent, neurons, part, probe, seed)
+    changes = plan(groups, layers_named(layer, groups, seed, signals), neurons, part)
+    return grown(parent, changes, name=name, init=init, seed=seed, probe=probe)
+
+
+def prune(
+    model: str | Path | Checkpoint | None = None,
+    *,
+    neurons: int | None = None,
+    fraction: float | None = None,
+    layer: str = "all",
+    part: str | None = None,
+    criterion: str = "gradient-entropy",
+    scope: str = "layer",
+    trials: Protocol | None = None,
+    recordings: int = 512,
+    seed: int = 0,
+    name: str = "pruned",
+) -> Surgery:
+    """The model without the units that the criterion ranks lowest on `recordings` of `trials`, as `child`.
+
+    See `deepcheck.plasticity.selection.pools_of` for what the scope and the numbers mean. Nothing is stored: give
+    the child to `deepcheck.save`. Raises `ConfigError` for what the model does not have, or where trials are missing.
+    """
+    parent = _checkpoint(model)
+    groups = parent.build().groups()
+    ask = Ask(choose_layers(layer, groups, seed), part, neurons, fraction)
+    pools = pools_of(groups, ask, scope, parent.card.grown_from, criterion)
+    looks = trials is not None and criterion not in DATA_FREE
+    probe = (lambda detector: _probe(detector, trials, recordings, seed)) if looks else None
+    selections = select(statistics_of(parent, pools, criterion, probe), pools, criterion, seed)
+    return pruned(parent, selections, name=name, criterion=criterion, scope=scope, seed=seed)
+
+
+def _probe(detector: Detector, trials: Protocol | None, recordings: int, seed: int) -> Probe:
+    assert trials is not None
+    return Probe(detector, trials, recordings=recordings, seed=seed)
+
+
+def _checkpoint(model: str | Path | Checkpoint | None) -> Checkpoint:
+    if isinstance(model, Checkpoint):
+        return model
+    entry = store.resolve(None if model is None else str(model))
+    return load_checkpoint(entry.path).named(entry.name)
