@@ -41,7 +41,8 @@ def documented():
             for arguments in invocations(line):
                 yield pytest.param(arguments, id=f"{guide.name}: {' '.join(arguments)}")
     for recipe in sorted((ROOT / "examples").rglob("*.yaml")):
-        comments = re.findall(r"^#\s*(deepcheck .*)", recipe.read_text(encoding="utf-8"), re.MULTILINE)
+        text = re.sub(r"\\\n#\s*", "", recipe.read_text(encoding="utf-8"))
+        comments = re.findall(r"^#\s*(deepcheck .*)", text, re.MULTILINE)
         for arguments in (a for line in comments for a in invocations(line)):
             yield pytest.param(arguments, id=f"{recipe.name}: {' '.join(arguments)}")
     yield from in_help(typer.main.get_command(app))
