@@ -116,7 +116,8 @@ def grow_only(growth: Growth, *, replace: bool, dry_run: bool) -> None:
     keep(surgery)
     if surgery.child.card.thresholds is not None:
         say(f"Next: deepcheck train --start {name} --mode frozen --data ...    (or --mode unfrozen)")
-    say("Undo, while it is untrained: deepcheck prune --criterion newest")
+    if growth.stage.init != "net2net":  # whose copies take over a share of what is read
+        say("Undo, while it is untrained: deepcheck prune --criterion newest")
 
 
 def grow_and_train(growth: Growth, *, fresh: bool, dry_run: bool) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from deepcheck.plasticity.units import UnitGroup, tensor_at
 
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+_NORMS = nn.modules.batchnorm._NormBase  # all that keep running statistics
 
 
 def new_entries(model: nn.Module, groups: Iterable[UnitGroup], grown_from: Mapping[str, int]) -> dict[str, Tensor]:
@@ -64,7 +64,7 @@ class Freeze:
         """Zero the gradients of old entries once more: those that came from other processes have met no hook."""
         for parameter in self.parameters():
             if parameter.grad is not None:
-                parameter.grad.mul_(self.new[parameter])
+                parameter.grad.masked_fill_(~self.new[parameter], 0)
 
     def train_mode(self) -> None:
         """`model.train()`, but for the normalisations that did not grow."""
@@ -87,5 +87,5 @@ class Freeze:
             parameter.requires_grad_(trainable)
 
     def _mask_gradient(self, parameter: Tensor) -> None:  # torch refuses a hook that returns something
-        assert parameter.grad is not None
-        parameter.grad.mul_(self.new[parameter])
+        assert parameter.grad is not None  # not by multiplying: infinity times 0 is no number
+        parameter.grad.masked_fill_(~self.new[parameter], 0)

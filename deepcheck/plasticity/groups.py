@@ -6,11 +6,12 @@ from deepcheck.plasticity.units import Outlet, Span, UnitGroup
 
 
 def conv_channels(
-    model: nn.Module, name: str, *, layer: int, conv: str, norm: str, readers: tuple[str, ...]
+    model: nn.Module, name: str, *, layer: int, conv: str, norm: str | None, readers: tuple[str, ...]
 ) -> UnitGroup:
-    """The output channels of `conv`, normalised by the BatchNorm `norm`, read by the convolutions `readers`.
+    """The output channels of `conv`, normalised by the BatchNorm `norm` if there is one, read by `readers`.
 
-    A new channel gets gamma 1, beta 0, mean 0, variance 1, and zero weights in every reader.
+    Readers are convolutions or linear layers. A new channel gets gamma 1, beta 0, mean 0, variance 1, and zero weights
+    in every reader.
     """
     channels = model.get_submodule(conv).out_channels
     assert isinstance(channels, int)
@@ -21,19 +22,32 @@ def conv_channels(
         channels,
         spans=(
             Span(f"{conv}.weight"),
-            Span(f"{norm}.weight", fill="one"),
-            Span(f"{norm}.bias", fill="zero"),
-            Span(f"{norm}.running_mean", fill="zero"),
-            Span(f"{norm}.running_var", fill="one"),
+            *([Span(f"{conv}.bias", fill="zero")] if model.get_submodule(conv).bias is not None else []),
+            *(_norm_spans(norm) if norm else []),
             *(Span(f"{reader}.weight", dim=1, fill="zero", reads=True) for reader in readers),
         ),
         outlet=Outlet(readers[0], axis=1),
         sizes=(
             (f"{conv}.out_channels", 1),
-            (f"{norm}.num_features", 1),
-            *((f"{reader}.in_channels", 1) for reader in readers),
+            *([(f"{norm}.num_features", 1)] if norm else []),
+            *((f"{reader}.{_inputs(model, reader)}", 1) for reader in readers),
         ),
     )
+
+
+def _norm_spans(norm: str) -> list[Span]:
+    return [
+        Span(f"{norm}.weight", fill="one"),
+        Span(f"{norm}.bias", fill="zero"),
+        Span(f"{norm}.running_mean", fill="zero"),
+        Span(f"{norm}.running_var", fill="one"),
+    ]
+
+
+def _inputs(model: nn.Module, reader: str) -> str:
+    """What the module calls the number of its inputs."""
+    module = model.get_submodule(reader)
+    return next(name for name in ("in_channels", "in_features", "input_size") if hasattr(module, name))
 
 
 def recurrent_units(model: nn.Module, name: str, *, layer: int, rnn: str, readers: tuple[str, ...]) -> UnitGroup:
@@ -58,8 +72,7 @@ def recurrent_units(model: nn.Module, name: str, *, layer: int, rnn: str, reader
     spans += [Span(reader, dim=1, blocks=len(ways), fill="zero", reads=True) for reader in readers]
     sizes = [(f"{rnn}.hidden_size", 1)]
     for reader in {reader.rpartition(".")[0] for reader in readers}:
-        attribute = "input_size" if isinstance(model.get_submodule(reader), nn.RNNBase) else "in_features"
-        sizes.append((f"{reader}.{attribute}", len(ways)))
+        sizes.append((f"{reader}.{_inputs(model, reader)}", len(ways)))
     outlet = Outlet(readers[0].rpartition(".")[0], axis=-1, blocks=len(ways))
     return UnitGroup(name, layer, "units", module.hidden_size, tuple(spans), outlet, tuple(sorted(sizes)))
 

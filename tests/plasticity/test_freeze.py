@@ -119,3 +119,25 @@ def test_release_lets_everything_be_trained_again():
     assert not model.head.bias.requires_grad
     loss_of(model, features_of("resnet18", dtype=torch.float32)).backward()
     assert model.blocks[0].conv1.weight.grad[:4].abs().max() > 0
+
+
+def test_an_infinite_gradient_of_an_old_entry_stays_with_it():
+    model = lived_in("gru")
+    before = grow_groups(model, {"layers.0.units": 2})
+    freeze = Freeze(model, new_entries(model, model.groups(), before))
+    gradient = torch.ones_like(model.head.weight)
+    gradient[0, 0] = torch.inf
+    (model.head.weight * gradient).sum().backward()
+    assert model.head.weight.grad.tolist() == [[0.0] * 6 + [1.0] * 2]
+    freeze.mask_gradients()
+    assert model.head.weight.grad.tolist() == [[0.0] * 6 + [1.0] * 2]
+
+
+@pytest.mark.parametrize("norm", [torch.nn.BatchNorm3d(4), torch.nn.InstanceNorm3d(4, track_running_stats=True)])
+def test_statistics_of_every_kind_of_normalisation_are_held(norm):
+    freeze = Freeze(torch.nn.Sequential(norm), {})
+    freeze.train_mode()
+    norm(torch.randn(3, 4, 2, 2, 2) + 1)
+    freeze.restore()
+    assert norm.running_mean.tolist() == [0.0] * 4
+    assert norm.running_var.tolist() == [1.0] * 4

@@ -1,4 +1,8 @@
-"""Last in, first out: exactly what the last growth added goes, and the old network is back."""
+"""Last in, first out: exactly what the last growth added goes.
+
+The old network is back, unless it was trained since or grew by net2net, which shares the reading weights of old units
+with their copies.
+"""
 
 import torch
 from torch import Tensor
