@@ -10,13 +10,13 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 
 from deepcheck.card import Card, peek, to_header
-from deepcheck.detectors.base import Detector, build
+from deepcheck.detectors.base import Detector, build_unfilled
 from deepcheck.errors import ModelError
-from deepcheck.files import write_atomically
+from deepcheck.files import replacing
 from deepcheck.plasticity.units import set_widths, widths_of
 
 
@@ -37,7 +37,7 @@ class Checkpoint:
             # A file from a stranger must not make this machine fetch another.
             raise ModelError(f'The model "{self.card.name}" names weights outside its file.', "Do not use it.")
         try:
-            detector = build(self.card.spec)
+            detector = build_unfilled(self.card.spec)
             set_widths(detector, self.card.widths)
             detector.load_state_dict(dict(self.tensors))
         except (RuntimeError, TypeError, ValueError, AttributeError) as error:
@@ -48,20 +48,26 @@ class Checkpoint:
 
 def snapshot(detector: Detector, card: Card) -> Checkpoint:
     """A checkpoint of the detector as it is now: a real copy, which later training does not touch."""
-    tensors = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in detector.state_dict().items()}
+    layout = torch.contiguous_format
+    tensors = {k: v.detach().to("cpu", copy=True, memory_format=layout) for k, v in detector.state_dict().items()}
     return Checkpoint(card, tensors)
 
 
 def describe_widths(detector: Detector) -> dict[str, int]:
     """The widths to put into a card: those that differ from the spec's own."""
-    plain = widths_of(build(detector.spec).groups())
+    plain = widths_of(build_unfilled(detector.spec).groups())
     return {name: width for name, width in widths_of(detector.groups()).items() if width != plain[name]}
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write to `path`, which holds either the old or the whole new file at any moment."""
+    """Write to `path`, which holds either the old or the whole new file at any moment; `ModelError` if it cannot be."""
     tensors = {name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}
-    write_atomically(path, save(tensors, metadata=to_header(checkpoint.card)))
+    with replacing(path) as place:
+        try:
+            # Straight from the tensors: as bytes, the file would be in memory twice more.
+            save_file(tensors, place, metadata=to_header(checkpoint.card))
+        except SafetensorError as error:
+            raise ModelError(f"The model cannot be written to {path}: {error}.") from None
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

@@ -1,35 +1,49 @@
 """Files that are never half written, and how to tell one from another."""
 
+import errno
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
-def write_atomically(path: Path, data: bytes | str) -> None:
-    """Write through a temporary file in the same folder and a rename; makes the folder if need be.
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside `path` to write to, which takes its place when the block ends; after an error nothing has changed.
 
-    A link is followed; what is no regular file (/dev/stdout, a pipe) is simply written to.
+    Makes the folder if need be; a link is followed. `OSError` for what is no regular file: a device must stay one.
     """
     path = path.resolve()
     if path.exists() and not path.is_file():
-        path.write_bytes(data.encode() if isinstance(data, str) else data)
-        return
+        raise OSError(errno.EINVAL, "This is no regular file", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    temporary = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
-            file.flush()
+        yield temporary
+        with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         # mkstemp makes files that only their owner may read; a report should have ordinary permissions.
         umask = os.umask(0)
         os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+
+
+def write_atomically(path: Path, data: bytes | str) -> None:
+    """Write through `replacing`; what is no regular file (/dev/stdout, a pipe) is simply written to."""
+    content = data.encode() if isinstance(data, str) else data
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)
+        return
+    with replacing(path) as place:
+        place.write_bytes(content)
 
 
 def sha256(path: Path) -> str:

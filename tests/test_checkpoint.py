@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY
+from conftest import TINY, TINY_ENCODER
+from torch import nn
 
 from deepcheck.card import Card, DetectorSpec, peek
 from deepcheck.checkpoint import describe_widths, load_checkpoint, same_tensors, save_checkpoint, snapshot
-from deepcheck.detectors.base import build
+from deepcheck.detectors import DETECTORS
+from deepcheck.detectors.base import Detector, build
 from deepcheck.errors import DeepcheckError, ModelError
 from deepcheck.plasticity.units import resize
 
@@ -162,3 +164,93 @@ def test_a_process_killed_while_writing_leaves_the_old_model(tmp_path, tiny):
     assert same_tensors(load_checkpoint(path).tensors, tiny.state_dict())
     assert [p.suffix for p in tmp_path.glob("*")].count(".safetensors") == 1
     assert Path(path).stat().st_size > 1000
+
+
+SPECS = {
+    **{name: DetectorSpec(name, {"window_s": 1.0}) for name in DETECTORS.names()},
+    "log-linear": DetectorSpec("resnet18", {"width": 4, "frontend": "log-linear", "window_s": 1.0}),
+    "lfcc": DetectorSpec("lstm", {"units": [5], "bidirectional": True, "frontend": "lfcc", "window_s": 1.0}),
+    "wav2vec2-stable": DetectorSpec(
+        "wav2vec2",
+        {"config": {**TINY_ENCODER, "do_stable_layer_norm": True}, "pool": "mean", "window_s": 1.0},
+    ),
+}
+
+
+@pytest.mark.parametrize("family", SPECS)
+def test_what_is_built_from_a_file_is_what_was_saved(tmp_path, family):
+    torch.manual_seed(0)
+    model = build(SPECS[family])
+    with torch.no_grad():  # as after some training: no number is the constructor's
+        for parameter in model.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    resize(model, model.groups()[-1], add=3)
+    resize(model, model.groups()[0], keep=torch.arange(1, model.groups()[0].width))
+    model.eval()
+    sound = torch.randn(2, 16_000)
+    scores = model.score(sound)
+    state = torch.get_rng_state()
+    save_checkpoint(snapshot(model, card_of(model)), tmp_path / "x")
+    again = load_checkpoint(tmp_path / "x").build()
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(again.score(sound), scores)
+    assert same_tensors(dict(again.named_buffers()), dict(model.named_buffers()))
+    assert {n: p.requires_grad for n, p in again.named_parameters()} == {
+        n: p.requires_grad for n, p in model.named_parameters()
+    }
+    # Memory of its own: the file can go, or be written over.
+    with (tmp_path / "x").open("r+b") as file:
+        file.seek(-1000, os.SEEK_END)
+        file.write(bytes(1000))
+    assert same_tensors(again.state_dict(), model.state_dict())
+
+
+class Foreign(Detector):
+    """What others may do in a constructor, of which a file carries only a part."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spec = DetectorSpec("foreign")
+        self.window_s = 1.0
+        self.register_buffer("bank", torch.hann_window(400) + 1, persistent=False)
+        self.register_buffer("directions", torch.randn(400, 8))
+        self.constant = torch.linspace(0, 1, 8)
+        self.inside = nn.utils.parametrizations.spectral_norm(nn.Linear(8, 8))
+        self.norm = nn.utils.parametrizations.weight_norm(nn.Linear(8, 8))
+        self.attention = nn.MultiheadAttention(8, 2)
+        self.embedding = nn.Embedding(4, 8, padding_idx=0)
+        self.truncated = nn.Parameter(nn.init.trunc_normal_(torch.empty(8), std=2))
+        self.fixed = nn.Parameter(torch.empty(8), requires_grad=False)
+        nn.init.trunc_normal_(self.fixed)
+        nn.init.normal_(self.fixed.data)
+        self.tame = nn.Parameter(torch.full((8,), torch.inf))
+        with torch.no_grad():
+            while self.tame.abs().max() > 3:  # until the draw pleases
+                self.tame.normal_()
+        nn.init.orthogonal_(self.attention.out_proj.weight)
+        assert self.constant.numpy()[-1] == 1
+
+    def features(self, waveform):
+        return waveform.unfold(-1, 400, 400) * self.bank @ self.directions
+
+    def logit(self, features):
+        x = self.norm(self.inside(features * self.constant)) + self.embedding.weight[0] + self.truncated
+        return (self.attention(x, x, x)[0] * self.fixed * self.tame).mean((1, 2))
+
+    def groups(self):
+        return []
+
+
+def test_a_detector_of_others_is_built_as_it_was(tmp_path, monkeypatch):
+    monkeypatch.setitem(DETECTORS._rows, "foreign", f"{__name__}:Foreign")
+    model = build(DetectorSpec("foreign")).eval()
+    sound = torch.randn(2, 16_000)
+    scores = model.score(sound)
+    assert scores.std() > 0
+    state = torch.get_rng_state()
+    save_checkpoint(snapshot(model, card_of(model)), tmp_path / "x")
+    again = load_checkpoint(tmp_path / "x").build()
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(again.score(sound), scores)
+    assert same_tensors(dict(again.named_buffers()), dict(model.named_buffers()))
+    assert not again.fixed.requires_grad

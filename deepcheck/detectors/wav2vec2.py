@@ -1,6 +1,6 @@
 """wav2vec 2.0 (Baevski et al. 2020, arXiv:2006.11477) with a pooled linear head."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -60,10 +60,11 @@ class Wav2Vec2(Detector):
         )
         self.window_s = window_s
         self.pool = pool
-        layers = self.encoder.config.num_hidden_layers
-        self.layer_weights = nn.Parameter(torch.zeros(layers), requires_grad=pool == "layers")
+        self.layer_weights = nn.Parameter(torch.zeros(self.encoder.config.num_hidden_layers))
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(self.encoder.config.hidden_size, 1)
+        for parameter in self._unread():
+            parameter.requires_grad = False
 
     def features(self, waveform: Tensor) -> Tensor:
         """(batch, samples) -> (batch, channels, frames), the output of the convolutions, 50 frames a second."""
@@ -115,6 +116,17 @@ class Wav2Vec2(Detector):
     def cam_target(self) -> nn.Module:
         """The last encoder layer."""
         return self.encoder.encoder.layers[-1]
+
+    def _unread(self) -> Iterator[nn.Parameter]:
+        """What a file has to carry though no score depends on it; without a gradient, no optimiser touches it."""
+        if hasattr(self.encoder, "masked_spec_embed"):
+            yield self.encoder.masked_spec_embed
+        if self.encoder.adapter is not None:
+            yield from self.encoder.adapter.parameters()
+        if self.pool == "mean":
+            yield self.layer_weights
+        elif self.encoder.config.do_stable_layer_norm:
+            yield from self.encoder.encoder.layer_norm.parameters()  # which comes after the last layer
 
 
 def _size(name: str) -> dict[str, Any]:

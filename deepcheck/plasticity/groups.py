@@ -70,9 +70,8 @@ def recurrent_units(model: nn.Module, name: str, *, layer: int, rnn: str, reader
             Span(f"{rnn}.bias_hh_l0{way}", blocks=gates, fill="zero"),
         ]
     spans += [Span(reader, dim=1, blocks=len(ways), fill="zero", reads=True) for reader in readers]
-    sizes = [(f"{rnn}.hidden_size", 1)]
-    for reader in {reader.rpartition(".")[0] for reader in readers}:
-        sizes.append((f"{reader}.{_inputs(model, reader)}", len(ways)))
+    modules = {reader.rpartition(".")[0] for reader in readers}
+    sizes = [(f"{rnn}.hidden_size", 1), *((f"{reader}.{_inputs(model, reader)}", len(ways)) for reader in modules)]
     outlet = Outlet(readers[0].rpartition(".")[0], axis=-1, blocks=len(ways))
     return UnitGroup(name, layer, "units", module.hidden_size, tuple(spans), outlet, tuple(sorted(sizes)))
 

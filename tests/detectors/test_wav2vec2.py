@@ -3,11 +3,12 @@ import json
 import pytest
 import torch
 from conftest import TINY_ENCODER as ENCODER
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from deepcheck.audio.torchaudio_import import import_torchaudio
 from deepcheck.card import Card, DetectorSpec
 from deepcheck.checkpoint import Checkpoint, load_checkpoint, same_tensors, save_checkpoint, snapshot
-from deepcheck.detectors.base import build
+from deepcheck.detectors.base import build, build_unfilled
 from deepcheck.detectors.wav2vec2 import SIZES, Wav2Vec2
 from deepcheck.errors import ConfigError, ModelError
 
@@ -117,3 +118,55 @@ def test_what_is_not_there():
     with pytest.raises(ConfigError, match="of size") as caught:
         Wav2Vec2(size="huge")
     assert all(size in caught.value.hint for size in SIZES)
+
+
+@pytest.mark.parametrize("pool", ["mean", "layers"])
+@pytest.mark.parametrize("config", [ENCODER, STABLE, {**STABLE, "add_adapter": True, "num_adapter_layers": 1}])
+def test_every_parameter_is_either_learnt_or_left_alone(config, pool):
+    model = made(config, pool=pool)
+    sound = torch.randn(2, 16_000)
+    before = model.score(sound)
+    before.sum().backward()
+    idle = {name: parameter for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    learnt = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert "encoder.masked_spec_embed" in idle
+    assert [name for name, parameter in learnt.items() if parameter.grad is None] == []
+    with torch.no_grad():
+        for parameter in idle.values():
+            parameter.add_(1)
+        assert torch.equal(model.score(sound), before)
+    assert idle.keys() | learnt.keys() <= model.state_dict().keys()  # a file carries all the same
+
+
+def test_what_is_idle_depends_on_the_pool():
+    final_norm = {"encoder.encoder.layer_norm.weight", "encoder.encoder.layer_norm.bias"}
+    for config, pool, expected in (
+        (ENCODER, "mean", {"layer_weights"}),
+        (ENCODER, "layers", set()),
+        (STABLE, "mean", {"layer_weights"}),
+        (STABLE, "layers", final_norm),
+        ({**ENCODER, "mask_time_prob": 0.0}, "layers", None),
+    ):
+        idle = {name for name, parameter in made(config, pool=pool).named_parameters() if not parameter.requires_grad}
+        assert idle == (set() if expected is None else expected | {"encoder.masked_spec_embed"})
+
+
+class Draws(TorchDispatchMode):
+    """Takes down the shapes of what is drawn at random."""
+
+    def __init__(self):
+        super().__init__()
+        self.shapes = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.overloadpacket in (torch.ops.aten.normal_, torch.ops.aten.uniform_):
+            self.shapes.append(tuple(args[0].shape))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("constructor", "matrices"), [(build, True), (build_unfilled, False)])
+def test_a_model_to_be_loaded_is_not_drawn_first(constructor, matrices):
+    # transformers replaces the functions of nn.init while it builds a model: they must be known all the same.
+    with Draws() as drawn:
+        constructor(DetectorSpec("wav2vec2", {"config": ENCODER}))
+    assert any(len(shape) == 2 for shape in drawn.shapes) == matrices

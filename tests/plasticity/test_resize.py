@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import TINY
+from benchmarks.peak_memory import peak_extra_bytes
+from conftest import TINY, TINY_ENCODER
 
-from deepcheck.card import Card
+from deepcheck.card import Card, DetectorSpec
 from deepcheck.checkpoint import describe_widths, same_tensors, snapshot
 from deepcheck.detectors.base import build, parameter_count
 from deepcheck.errors import ModelError
-from deepcheck.plasticity.units import resize, widths_of
+from deepcheck.plasticity.units import resize, set_widths, tensor_at, widths_of
 
 GROUPS = [f"blocks.{i}.conv1" for i in range(8)]
 OWN_WIDTHS = [4, 4, 8, 8, 16, 16, 32, 32]
@@ -206,3 +207,97 @@ def test_parameters_of_a_new_channel(number, inputs, outputs):
     resize(model, group_of(model, GROUPS[number]), add=3)
     # A 3x3 kernel for every input, one in every output, gain and bias of the normalisation.
     assert parameter_count(model) - before == 3 * (9 * inputs + 9 * outputs + 2)
+
+
+WIDE = {
+    "resnet18": DetectorSpec("resnet18", {"width": 16, "window_s": 1.0}),
+    "gru": DetectorSpec("gru", {"units": [48, 64], "bidirectional": True, "window_s": 1.0}),
+    "wav2vec2": DetectorSpec(
+        "wav2vec2", {"config": {**TINY_ENCODER, "hidden_size": 64, "intermediate_size": 256}, "window_s": 1.0}
+    ),
+}
+PARTS = [
+    ("resnet18", "channels"),
+    ("gru", "units"),
+    ("wav2vec2", "heads"),
+    ("wav2vec2", "head-dims"),
+    ("wav2vec2", "ffn"),
+]
+
+
+def sizes_of(model, groups):
+    """Bytes of each tensor that the groups touch, by name."""
+    return {span.tensor: tensor_at(model, span.tensor).nbytes for group in groups for span in group.spans}
+
+
+def parts_of(family, part):
+    model = build(WIDE[family])
+    return model, [group for group in model.groups() if group.part == part]
+
+
+@pytest.mark.parametrize(("dropped", "added"), [(0, 0.25), (0, 1), (0.25, 0), (0.25, 0.25)])
+@pytest.mark.parametrize(("family", "part"), PARTS)
+def test_surgery_needs_at_most_twice_the_memory_of_what_it_touches(family, part, dropped, added):
+    model, groups = parts_of(family, part)
+    group = groups[-1]
+    keep = torch.arange(round(group.width * dropped), group.width) if dropped else None
+    before = sizes_of(model, [group])
+    peak = peak_extra_bytes(model, lambda: resize(model, group, keep, round(group.width * added)))
+    after = sizes_of(model, [group])
+    assert (before == after) == (dropped == added)
+    assert 0 < peak <= 2 * max(sum(before.values()), sum(after.values()))
+
+
+@pytest.mark.parametrize("by", [2, -1])
+@pytest.mark.parametrize(("family", "part"), PARTS)
+def test_each_tensor_is_written_once_and_freed_before_the_next(family, part, by):
+    model, groups = parts_of(family, part)
+
+    def work():
+        for group in groups:
+            keep = torch.arange(group.width + by) if by < 0 else None
+            resize(model, group_of(model, group.name), keep, max(by, 0))
+
+    before = sizes_of(model, groups)
+    peak = peak_extra_bytes(model, work)
+    after = sizes_of(model, groups)
+    growth = max(0, sum(after.values()) - sum(before.values()))
+    indices = 1000 + 32 * max(group.width for group in groups)  # of the units, before and after they are sorted
+    assert growth < peak <= growth + max(*before.values(), *after.values()) + indices
+
+
+def test_the_peak_of_memory_is_known():
+    # Or the two tests above would be worth little.
+    model = torch.nn.Linear(1000, 1000, bias=False)
+
+    def work():
+        model.weight.data = torch.cat([model.weight.data, torch.zeros(500, 1000)])  # 2 MB, and 6 MB beside the old 4
+        torch.ones(100, 1000)
+
+    assert peak_extra_bytes(model, work) == 8_000_000
+    assert peak_extra_bytes(model, lambda: None) == 0
+
+
+@pytest.mark.parametrize(("family", "part"), PARTS)
+def test_setting_widths_draws_nothing_and_keeps_buffers_right(family, part):
+    model, groups = parts_of(family, part)
+    values = {name: torch.rand_like(buffer) for name, buffer in model.named_buffers() if buffer.is_floating_point()}
+    for name, value in values.items():
+        model.get_buffer(name).copy_(value)
+    state = torch.get_rng_state()
+    set_widths(model, {group.name: group.width + (3, -1)[number % 2] for number, group in enumerate(groups)})
+    assert torch.equal(torch.get_rng_state(), state)
+    for number, group in enumerate(groups):
+        assert group_of(model, group.name).width == group.width + (3, -1)[number % 2]
+    for name, value in values.items():
+        buffer = model.get_buffer(name)
+        both = min(len(buffer), len(value))
+        assert torch.equal(buffer[:both], value[:both])
+        assert (buffer[both:] == float("running_var" in name)).all()
+
+
+def test_a_width_that_stays_needs_no_new_tensor():
+    model = lived_in()
+    weight = model.blocks[0].conv1.weight
+    set_widths(model, widths_of(model.groups()))
+    assert model.blocks[0].conv1.weight is weight
