@@ -11,13 +11,16 @@ Jobs = Annotated[
 ]
 Data = Annotated[
     Path | None,
-    typer.Option(help="A manifest CSV (path,label,...), or the folder of a corpus.", show_default=False),
+    typer.Option(
+        "--data", "--root", help="A manifest CSV (path,label,...), or the folder of a corpus.", show_default=False
+    ),
 ]
 ProtocolName = Annotated[
     str | None,
     typer.Option(
         "--protocol",
-        help="The format of the data: manifest, folders, asvspoof2019-la ... Recognised if it is one of the first two.",
+        help="The format of the data: manifest or folders (recognised), asvspoof2019-la, asvspoof2019-pa, "
+        "asvspoof2021-la, asvspoof2021-df, asvspoof5, in-the-wild, fake-or-real, wavefake, mlaad, add2022, add2023.",
         show_default=False,
     ),
 ]

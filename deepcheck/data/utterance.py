@@ -60,11 +60,15 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Protocol:
-    """A list of utterances with a name, as a reader of `deepcheck.data.protocols` returns it."""
+    """A list of utterances with a name, as a reader of `deepcheck.data.protocols` returns it.
+
+    `note` is what somebody who misses something in it should know, such as where its labels are.
+    """
 
     name: str
     subset: str | None
     utterances: tuple[Utterance, ...]
+    note: str = ""
 
     def __len__(self) -> int:
         return len(self.utterances)
@@ -88,8 +92,9 @@ class Protocol:
                 )
 
     def describe(self) -> str:
-        """Name, subset and counts in a line."""
+        """Name, subset, counts and note in a line."""
         counts = self.counts()
         subset = f" ({self.subset})" if self.subset else ""
         text = f"{self.name}{subset}: {counts[Label.BONAFIDE]} bona fide, {counts[Label.SPOOF]} spoof"
-        return text + (f", {counts[None]} without a label" if counts[None] else "")
+        text += f", {counts[None]} without a label" if counts[None] else ""
+        return text + (f" ({self.note})" if self.note else "")

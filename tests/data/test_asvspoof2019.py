@@ -79,15 +79,30 @@ def test_missing_list_and_missing_audio_are_named_in_full(tmp_path):
     for file in (root / "ASVspoof2019_LA_train" / "flac").iterdir():
         file.unlink()
     (root / "ASVspoof2019_LA_train" / "flac").rmdir()
-    with pytest.raises(DataError, match=r"ASVspoof2019_LA_train/flac"):
+    (root / "ASVspoof2019_LA_train").rmdir()
+    with pytest.raises(DataError, match=r"no audio folder .*ASVspoof2019_LA_train/flac"):
         read_data(root, "asvspoof2019-la", "train")
 
 
 def test_a_listed_file_that_is_not_there(tmp_path):
     root = unpack(tmp_path, "LA", "train", LA)
     (root / "ASVspoof2019_LA_train" / "flac" / "LA_E_2834763.flac").unlink()
-    with pytest.raises(DataError, match=r"lists LA_E_2834763\.flac, which is not in .*flac"):
+    with pytest.raises(DataError, match=r"lists 1 of 2 recordings that are not in .*flac: LA_E_2834763\."):
         read_data(root, "asvspoof2019-la", "train")
+
+
+@pytest.mark.parametrize("nested", ["LA", "LA/LA"])
+def test_a_folder_within_a_folder_and_another_kind_of_audio(tmp_path, nested):
+    root = unpack(tmp_path / nested, "LA", "eval", LA)
+    flac = root / "ASVspoof2019_LA_eval" / "flac"
+    for file in flac.iterdir():
+        file.rename(file.with_suffix(".wav"))
+    flac.rename(flac.with_name("wav"))
+    paths = [u.path for u in read_data(tmp_path, "asvspoof2019-la", "eval").utterances]
+    assert [path.relative_to(flac.parent).as_posix() for path in paths] == [
+        "wav/LA_T_1138215.wav",
+        "wav/LA_E_2834763.wav",
+    ]
 
 
 def test_a_list_of_another_format_has_file_and_line(tmp_path):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,7 @@ def test_counts_and_description():
     labelled = protocol.where(lambda u: u.label is not None)
     assert labelled.describe() == "toy (dev): 1 bona fide, 2 spoof"
     assert [u.id for u in labelled.utterances] == ["u0", "u1", "u2"]
+    assert replace(labelled, note="more elsewhere").describe() == "toy (dev): 1 bona fide, 2 spoof (more elsewhere)"
 
 
 def test_both_labels_are_required_by_name():

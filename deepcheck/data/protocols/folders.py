@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deepcheck.audio.decode import EXTENSIONS
+from deepcheck.data.protocols.recordings import below
 from deepcheck.data.utterance import Protocol, Utterance, parse_label
 from deepcheck.errors import DataError
 
@@ -22,19 +22,18 @@ def read(root: Path, subset: str | None = None) -> Protocol:
             label = parse_label(folder.name)
         except DataError:
             continue
-        for path in sorted(folder.rglob("*")):
-            if path.suffix[1:].lower() in EXTENSIONS and path.is_file():
-                inner = path.relative_to(folder)
-                group = inner.parts[0] if len(inner.parts) > 1 else None
-                utterances.append(
-                    Utterance(
-                        path.relative_to(top).as_posix(),
-                        path,
-                        label,
-                        attack=None if label else group,
-                        source=group,
-                    )
+        for path in below(folder):
+            inner = path.relative_to(folder)
+            group = inner.parts[0] if len(inner.parts) > 1 else None
+            utterances.append(
+                Utterance(
+                    path.relative_to(top).as_posix(),
+                    path,
+                    label,
+                    attack=None if label else group,
+                    source=group,
                 )
+            )
     if not utterances:
         raise DataError(
             f"{top} holds no folder of recordings called bonafide or spoof.",
