@@ -14,10 +14,14 @@ def both_classes(bonafide: Scores, spoof: Scores) -> tuple[Scores, Scores]:
 
     `DataError` if either is empty, is not one-dimensional or holds a NaN or an infinity.
     """
-    return _finite("bona fide", bonafide), _finite("spoof", spoof)
+    return finite("bona fide", bonafide), finite("spoof", spoof)
 
 
-def _finite(name: str, scores: Scores) -> Scores:
+def finite(name: str, scores: Scores) -> Scores:
+    """The scores of the class called `name` as a float64 array, in their order.
+
+    `DataError` if there are none, or they are not one-dimensional, or one is NaN or infinite.
+    """
     scores = np.asarray(scores, dtype=np.float64)
     if scores.ndim != 1:
         raise DataError(
@@ -25,9 +29,7 @@ def _finite(name: str, scores: Scores) -> Scores:
             "Give one number per recording, as a flat list.",
         )
     if scores.size == 0:
-        raise DataError(
-            f"There are no {name} scores.", "Give at least one recording of each class, bona fide and spoof."
-        )
+        raise DataError(f"There are no {name} scores.", "Give at least one recording of each class.")
     bad = scores.size - int(np.count_nonzero(np.isfinite(scores)))
     if bad:
         raise DataError(

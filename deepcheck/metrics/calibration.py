@@ -9,6 +9,7 @@ import numpy as np
 from deepcheck.errors import DataError
 from deepcheck.metrics.arguments import Scores, both_classes, require_fraction
 from deepcheck.metrics.intervals import tolerated_errors
+from deepcheck.metrics.regression import logistic
 
 
 @dataclass(frozen=True)
@@ -50,30 +51,8 @@ def fit_calibration(bonafide: Scores, spoof: Scores) -> Calibration:
         ]
     )
     importance = np.repeat([0.5 / bonafide.size, 0.5 / spoof.size], [bonafide.size, spoof.size])
-    slope, intercept = _logistic_regression(rows, importance, ridge=0.01 / min(bonafide.size, spoof.size))
+    slope, intercept = logistic(rows, importance, ridge=0.01 / min(bonafide.size, spoof.size))
     return Calibration(float(slope / spread), float(intercept - slope * centre / spread))
-
-
-def _logistic_regression(rows: Scores, importance: Scores, ridge: float) -> Scores:
-    """The w of least sum(importance * log(1 + exp(-rows @ w))) + ridge/2 |w|^2, by Newton's method."""
-
-    def loss(weights: Scores) -> float:
-        return float(importance @ np.logaddexp(0, -rows @ weights) + ridge / 2 * weights @ weights)
-
-    weights = np.zeros(rows.shape[1])
-    for _ in range(100):
-        wrong = np.exp(-np.logaddexp(0, rows @ weights))
-        gradient = ridge * weights - (importance * wrong) @ rows
-        curvature = (rows.T * (importance * wrong * (1 - wrong))) @ rows + ridge * np.eye(weights.size)
-        step = np.linalg.solve(curvature, gradient)
-        promise = float(gradient @ step)
-        if promise < 1e-12:
-            return weights - step
-        # Far from the minimum a full step may overshoot, most of all where the classes hardly overlap.
-        while loss(weights - step) > loss(weights) - 1e-4 * promise:
-            step, promise = step / 2, promise / 2
-        weights = weights - step
-    return weights
 
 
 @overload

@@ -8,16 +8,26 @@ and raise `DataError` for a class without scores and for scores that are not fin
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from deepcheck.errors import ConfigError
+from deepcheck.metrics import of_tally
 from deepcheck.metrics.arguments import Scores, both_classes, require_fraction
+from deepcheck.metrics.tally import Tally, tally
 
 
 def error_rates(bonafide: Scores, spoof: Scores, threshold: float) -> tuple[float, float]:
     """(false-rejection rate of bona fide, false-acceptance rate of spoof) at one threshold."""
-    bonafide, spoof = both_classes(bonafide, spoof)
-    return float(np.mean(bonafide <= threshold)), float(np.mean(spoof > threshold))
+    frr, far = of_tally.rates(_tally(bonafide, spoof), threshold)
+    return float(frr), float(far)
+
+
+def hter(bonafide: Scores, spoof: Scores, threshold: float) -> float:
+    """The half total error rate: the mean of the two `error_rates` at a threshold carried over from another set.
+
+    Bengio and Mariéthoz, "A statistical significance test for person authentication", 2004. At the threshold of
+    the set's own EER it would be that EER; the distance between the two is what carrying over costs.
+    """
+    frr, far = error_rates(bonafide, spoof, threshold)
+    return (frr + far) / 2
 
 
 def det_curve(bonafide: Scores, spoof: Scores) -> tuple[Scores, Scores, Scores]:
@@ -31,12 +41,8 @@ def det_curve(bonafide: Scores, spoof: Scores) -> tuple[Scores, Scores, Scores]:
     that no threshold can realise and that change if the trials are shuffled. Here equal scores fall together.
     Where no two scores are equal, the curve is the package's, to the last bit.
     """
-    bonafide, spoof = both_classes(bonafide, spoof)
-    distinct = np.unique(np.concatenate([bonafide, spoof]))
-    thresholds = np.concatenate([distinct[:1] - 0.001, distinct])
-    rejected = np.searchsorted(np.sort(bonafide), thresholds, side="right")
-    accepted = spoof.size - np.searchsorted(np.sort(spoof), thresholds, side="right")
-    return rejected / bonafide.size, accepted / spoof.size, thresholds
+    trials = _tally(bonafide, spoof)
+    return trials.frr, trials.fars[0], trials.thresholds
 
 
 def eer(bonafide: Scores, spoof: Scores) -> tuple[float, float]:
@@ -45,9 +51,8 @@ def eer(bonafide: Scores, spoof: Scores) -> tuple[float, float]:
     The definition of the ASVspoof 5 evaluation package (`compute_eer`); the lowest such threshold if there
     are several. An inverted detector has an EER above 0.5, one that gives every trial the same score 0.5.
     """
-    frr, far, thresholds = det_curve(bonafide, spoof)
-    nearest = int(np.argmin(np.abs(frr - far)))
-    return float(frr[nearest] + far[nearest]) / 2, float(thresholds[nearest])
+    rate, threshold = of_tally.eer(_tally(bonafide, spoof))
+    return float(rate), float(threshold)
 
 
 def auc(bonafide: Scores, spoof: Scores) -> float:
@@ -55,11 +60,7 @@ def auc(bonafide: Scores, spoof: Scores) -> float:
 
     The area under the ROC curve as a rank statistic (Mann and Whitney 1947; Hanley and McNeil 1982).
     """
-    bonafide, spoof = both_classes(bonafide, spoof)
-    ranked = np.sort(spoof)
-    below = np.searchsorted(ranked, bonafide, side="left")
-    at_or_below = np.searchsorted(ranked, bonafide, side="right")
-    return float((below + at_or_below).mean() / (2 * spoof.size))
+    return float(of_tally.auc(_tally(bonafide, spoof)))
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,11 @@ class Costs:
         """What false rejections weigh against false acceptances: 1.9 by default (evaluation plan, eq. 3)."""
         return self.c_miss * (1 - self.p_spoof) / (self.c_fa * self.p_spoof)
 
+    @property
+    def threshold(self) -> float:
+        """The log-likelihood ratio above which accepting costs less: -ln beta, -0.642 by default."""
+        return -math.log(self.beta)
+
 
 ASVSPOOF5 = Costs()
 
@@ -93,9 +99,7 @@ def min_dcf(bonafide: Scores, spoof: Scores, costs: Costs = ASVSPOOF5) -> float:
     c_miss (1 - p_spoof) frr + c_fa p_spoof far, over the lesser of the two weights (ASVspoof 5 evaluation
     plan and package, `compute_mindcf`), which by default is 1.9 frr + far.
     """
-    frr, far, _ = det_curve(bonafide, spoof)
-    beta = costs.beta
-    return float(np.min(beta * frr + far)) / min(beta, 1.0)
+    return float(of_tally.min_dcf(_tally(bonafide, spoof), costs.beta))
 
 
 def act_dcf(bonafide: Scores, spoof: Scores, costs: Costs = ASVSPOOF5) -> float:
@@ -105,9 +109,7 @@ def act_dcf(bonafide: Scores, spoof: Scores, costs: Costs = ASVSPOOF5) -> float:
     what miscalibration costs; a result above 1 is worse than not listening at all (ASVspoof 5 evaluation
     package, `compute_actDCF`, which calls a score exactly at the threshold bona fide).
     """
-    beta = costs.beta
-    frr, far = error_rates(bonafide, spoof, -math.log(beta))
-    return (beta * frr + far) / min(beta, 1.0)
+    return float(of_tally.act_dcf(_tally(bonafide, spoof), costs.beta))
 
 
 def cllr(bonafide: Scores, spoof: Scores) -> float:
@@ -115,6 +117,17 @@ def cllr(bonafide: Scores, spoof: Scores) -> float:
 
     C_llr of Brümmer and du Preez, "Application-independent evaluation of speaker detection", 2006.
     """
-    bonafide, spoof = both_classes(bonafide, spoof)
-    nats = np.logaddexp(0, -bonafide).mean() + np.logaddexp(0, spoof).mean()
-    return float(nats) / (2 * math.log(2))
+    return float(of_tally.cllr(_tally(bonafide, spoof)))
+
+
+def min_cllr(bonafide: Scores, spoof: Scores) -> float:
+    """The least `cllr` to which any monotone map could bring the scores: 0 to 1 bit, and never above `cllr`.
+
+    The map is found by pooling adjacent violators, equal scores as one (Brümmer and du Preez 2006, section 6;
+    Brümmer and de Villiers, "The BOSARIS toolkit", 2011). `cllr` less this is what miscalibration costs.
+    """
+    return float(of_tally.min_cllr(_tally(bonafide, spoof)))
+
+
+def _tally(bonafide: Scores, spoof: Scores) -> Tally:
+    return tally(*both_classes(bonafide, spoof))

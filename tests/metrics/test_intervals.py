@@ -1,12 +1,13 @@
 import math
 import time
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 
 from deepcheck.errors import ConfigError, DataError
 from deepcheck.metrics.detection import eer
-from deepcheck.metrics.intervals import Interval, bootstrap, proportion, tolerated_errors
+from deepcheck.metrics.intervals import Interval, bias_corrected, bootstrap, proportion, tolerated_errors
 
 
 def rate(bonafide, spoof):
@@ -65,6 +66,26 @@ def test_bootstrap_of_a_usual_test_set_is_quick():
     start = time.perf_counter()
     bootstrap(rate, *scores)
     assert time.perf_counter() - start < 5  # 0.1 s on an idle machine
+
+
+def test_bias_correction_by_hand():
+    values = np.arange(1001.0)
+    middle = bias_corrected(values, 500.0, 0.95)
+    assert (middle.low, middle.high) == pytest.approx((25, 975), abs=0.1)
+    # An estimate one deviation above the median of the resamples: both ends move up by two.
+    above = bias_corrected(values, 841.345, 0.95)
+    assert above.low == pytest.approx(1000 * NormalDist().cdf(2 - 1.96), abs=2)
+    assert above.high == pytest.approx(1000 * NormalDist().cdf(2 + 1.96), abs=2)
+
+
+def test_bias_correction_of_values_that_are_all_the_same_or_all_beyond_the_estimate():
+    assert bias_corrected(np.zeros(100), 0.0, 0.95) == Interval(0, 0)
+    assert bias_corrected(np.linspace(1, 2, 100), 0.5, 0.95).high < 1.01
+    assert bias_corrected(np.linspace(1, 2, 100), 3.0, 0.95).low > 1.99
+
+
+def test_an_interval_stretches_to_hold_a_value():
+    assert [Interval(1, 2).holding(value) for value in (0, 1.5, 3)] == [Interval(0, 2), Interval(1, 2), Interval(1, 3)]
 
 
 @pytest.mark.parametrize("wrong", [{"confidence": 0}, {"confidence": 1}, {"confidence": 95}, {"resamples": 0}])
