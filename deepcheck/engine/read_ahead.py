@@ -6,17 +6,23 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from deepcheck.audio.decode import SAMPLE_RATE, Waveform, decode
 from deepcheck.audio.windows import Window, cut
 from deepcheck.errors import AudioError
 
 End = tuple[float, str | None]  # length in seconds, and the reason if the recording could not be decoded
+Change = Callable[[int, Waveform], Waveform]  # (index, a whole recording) -> the recording to cut, not empty
 
 
-def read_ahead(paths: Sequence[Path], size: int, hop: int, jobs: int, ahead: int) -> Iterator[tuple[int, Window | End]]:
+def read_ahead(
+    paths: Sequence[Path], size: int, hop: int, jobs: int, ahead: int, change: Change | None = None
+) -> Iterator[tuple[int, Window | End]]:
     """Windows of all recordings, interleaved, decoded by `jobs` threads at most `ahead` items in advance.
 
-    Each recording ends with its length in seconds and its error.
+    Each recording ends with its length in seconds and its error. With a `change`, its windows are those of
+    the changed recording, for which it is held in memory as a whole.
     """
     items: queue.Queue[tuple[int, Window | End] | BaseException | None] = queue.Queue(ahead)
     indices = iter(range(len(paths)))
@@ -39,7 +45,8 @@ def read_ahead(paths: Sequence[Path], size: int, hop: int, jobs: int, ahead: int
             for index in indices:  # `next` of one iterator is atomic, so no index is taken twice
                 if stop.is_set():
                     return
-                put((index, _decode_one(paths[index], size, hop, partial(put_window, index))))
+                blocks = decode(paths[index]) if change is None else _changed(index, paths[index], change)
+                put((index, _cut_one(blocks, size, hop, partial(put_window, index))))
         except BaseException as error:
             put(error)
         finally:
@@ -62,12 +69,16 @@ def read_ahead(paths: Sequence[Path], size: int, hop: int, jobs: int, ahead: int
         stop.set()
 
 
-def _decode_one(path: Path, size: int, hop: int, put: Callable[[Window], bool]) -> End:
+def _changed(index: int, path: Path, change: Change) -> Iterator[Waveform]:
+    yield change(index, np.concatenate(list(decode(path))))
+
+
+def _cut_one(blocks: Iterator[Waveform], size: int, hop: int, put: Callable[[Window], bool]) -> End:
     samples = 0
 
     def counted() -> Iterator[Waveform]:
         nonlocal samples
-        for block in decode(path):
+        for block in blocks:
             samples += len(block)
             yield block
 

@@ -12,7 +12,7 @@ from deepcheck.audio.decode import SAMPLE_RATE
 from deepcheck.audio.quality import Quality, assess
 from deepcheck.audio.windows import Window
 from deepcheck.detectors.base import Detector
-from deepcheck.engine.read_ahead import read_ahead
+from deepcheck.engine.read_ahead import Change, read_ahead
 from deepcheck.errors import ConfigError
 from deepcheck.metrics.calibration import Calibration
 from deepcheck.runtime import autocast, cores, full_float32, move, pick_device, pick_dtype
@@ -101,18 +101,24 @@ class Scorer:
         """(batch, samples) -> (batch,) calibrated log-likelihood ratios."""
         return self.calibration.llr(self.logits(windows))
 
-    def recordings(self, paths: Sequence[Path], jobs: int | None = None) -> Iterator[RecordingScores]:
+    def recordings(
+        self, paths: Sequence[Path], jobs: int | None = None, change: Change | None = None
+    ) -> Iterator[RecordingScores]:
         """Scores of every recording, each as soon as it is whole, in no promised order.
 
         `jobs` threads decode while this one computes; memory is bounded by their number and the batch size,
         not by the length of a recording. A recording that cannot be decoded comes with `error` set.
+
+        `change(index, waveform)` gives what is scored in the place of a recording, (samples,) at 16 kHz; it
+        is called in the threads, and the recordings under way are then held in memory as a whole. An
+        `AudioError` of its own is the error of that recording. Times are those of the changed recording.
         """
         if jobs is not None and jobs < 1:
             raise ConfigError(f"The number of jobs is {jobs}.", "Give at least 1.")
         self.detector.eval()
         opened: dict[int, _Open] = {}
         batch: list[tuple[int, Window]] = []
-        for index, item in read_ahead(paths, self.size, self.hop, jobs or cores(), 4 * self.batch_size):
+        for index, item in read_ahead(paths, self.size, self.hop, jobs or cores(), 4 * self.batch_size, change):
             recording = opened.setdefault(index, _Open())
             if isinstance(item, Window):
                 recording.waiting += 1

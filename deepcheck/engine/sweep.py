@@ -15,8 +15,8 @@ from deepcheck.engine.score import Scorer
 from deepcheck.engine.train import read_sets, require_mode, train
 from deepcheck.engine.unfinished import begin
 from deepcheck.files import write_atomically
-from deepcheck.metrics.detection import eer
-from deepcheck.metrics.intervals import bootstrap
+from deepcheck.metrics.measurement import measure
+from deepcheck.metrics.table import EER
 
 BEFORE = "before"
 CONTROL = "control"
@@ -76,8 +76,8 @@ def sweep(
                         yield event
             save_checkpoint(checkpoint, path)
             scores = score_by_label(Scorer(checkpoint.build(), device=config.device), trials)
-            interval = bootstrap(lambda bonafide, spoof: eer(bonafide, spoof)[0], *scores)
+            [one] = measure([EER], *scores)
             parameters, on = checkpoint.card.parameters, trials.describe()
-            arm = Arm(name, layer, parameters, on, eer(*scores)[0], interval.low, interval.high, str(path))
+            arm = Arm(name, layer, parameters, on, one.value, one.interval.low, one.interval.high, str(path))
             write_atomically(result, json.dumps(asdict(arm)))
         yield Arm(**json.loads(result.read_text(encoding="utf-8")))

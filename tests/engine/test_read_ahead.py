@@ -59,6 +59,22 @@ def test_windows_are_those_of_each_recording_in_order(recordings, jobs):
             np.testing.assert_array_equal(ours.samples, theirs.samples)
 
 
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_a_change_sees_whole_recordings_and_gives_what_is_cut(recordings, jobs):
+    def reverse(index, waveform):
+        np.testing.assert_array_equal(waveform, read(recordings[index]))
+        return waveform[::-1]
+
+    windows: dict[int, list[Window]] = {}
+    for index, item in read_ahead(recordings, SIZE, HOP, jobs, 4, reverse):
+        if isinstance(item, Window):
+            windows.setdefault(index, []).append(item)
+    for index, path in enumerate(recordings):
+        expected = list(cut([read(path)[::-1]], SIZE, HOP))
+        for ours, theirs in zip(windows[index], expected, strict=True):
+            np.testing.assert_array_equal(ours.samples, theirs.samples)
+
+
 def test_no_recordings():
     assert list(read_ahead([], SIZE, HOP, 4, 4)) == []
 

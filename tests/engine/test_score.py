@@ -13,7 +13,7 @@ from torch import nn
 from deepcheck.audio.decode import SAMPLE_RATE
 from deepcheck.audio.quality import Quality
 from deepcheck.engine.score import RecordingScores, Scorer, WindowScore
-from deepcheck.errors import ConfigError
+from deepcheck.errors import AudioError, ConfigError
 from deepcheck.metrics.calibration import Calibration
 
 
@@ -135,6 +135,48 @@ def test_each_recording_comes_once_and_as_soon_as_it_is_whole(tmp_path):
         assert sum(detector.batches) <= math.ceil(5 * len(order) / 4) * 4
     assert order == list(range(5))
     assert detector.batches == [4] * 6 + [1]
+
+
+def test_a_change_is_scored_in_the_place_of_the_recording(tmp_path):
+    paths = [staircase(tmp_path / f"{i}.wav", [0.1 * i] * 8) for i in range(1, 5)]
+    lengths = {}
+
+    def halved(index: int, waveform: np.ndarray) -> np.ndarray:
+        lengths[index] = len(waveform)
+        return (index + 1) * waveform[: len(waveform) // 2]
+
+    found = sorted(Scorer(Loudness(), device="cpu").recordings(paths, 2, halved), key=lambda scores: scores.index)
+    assert lengths == dict.fromkeys(range(4), 4 * SAMPLE_RATE)  # the whole recording at once
+    for index, scores in enumerate(found):
+        assert (scores.path, scores.duration_s, scores.error) == (paths[index], 2.0, None)
+        assert [(w.start_s, w.end_s) for w in scores.windows] == [(0, 1), (0.5, 1.5), (1, 2)]
+        assert llrs(scores) == pytest.approx([0.1 * (index + 1) ** 2] * 3, abs=1e-3)
+
+
+def test_no_change_and_a_change_to_the_same_score_alike_to_the_bit(recordings, tiny):
+    scorer = Scorer(tiny, device="cpu", check=True)
+    plain = sorted(scorer.recordings(recordings, 1), key=lambda scores: scores.index)
+    same = sorted(scorer.recordings(recordings, 1, lambda _, waveform: waveform), key=lambda scores: scores.index)
+    # Of the one that is truncated there is nothing to change: its length is known only where it is streamed.
+    assert (plain[3].error, plain[3].windows) == (same[3].error, same[3].windows)
+    assert repr([*plain[:3], *plain[4:]]) == repr([*same[:3], *same[4:]])  # repr, for NaN is not equal to itself
+
+
+def test_a_change_that_fails_on_a_recording_is_its_error(recordings, tiny):
+    def fails(index: int, waveform: np.ndarray) -> np.ndarray:
+        if index == 2:
+            raise AudioError("opus failed")
+        return waveform
+
+    found = sorted(Scorer(tiny, device="cpu").recordings(recordings, 2, fails), key=lambda scores: scores.index)
+    assert (found[2].error, found[2].windows) == ("opus failed", ())
+    assert [bool(scores.error) for scores in found] == [False, False, True, True, False, False, False]
+
+    def bug(index: int, waveform: np.ndarray) -> np.ndarray:
+        raise ZeroDivisionError("a bug")
+
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        list(Scorer(tiny, device="cpu").recordings(recordings, 2, bug))
 
 
 def test_windows_are_in_order_of_time(recordings, tiny):
