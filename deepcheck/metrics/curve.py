@@ -11,7 +11,7 @@ def visible_points(bonafide: Scores, spoof: Scores, step: float = 0.02) -> tuple
     """(frr, far) of the points of `detection.det_curve` that differ to the eye, from (0, 1) to (1, 0).
 
     Of the points that share a cell of `step` times `step` in log-odds the first is kept; a DET plot, whose axes are
-    nearly those of log-odds, shows no difference. A rate of 0 or 1 counts as half a trial from there. However many
+    nearly those of log-odds, shows no difference. A rate of 0 or 1 counts as a quarter of a trial from there. However many
     trials there are, some two thousand points remain.
     """
     trials = tally(*both_classes(bonafide, spoof))
@@ -19,8 +19,8 @@ def visible_points(bonafide: Scores, spoof: Scores, step: float = 0.02) -> tuple
     kept = np.zeros(frr.size, bool)
     kept[[0, -1]] = True
     for rate, counts in zip((frr, far), trials.counts, strict=True):
-        half = 0.5 / counts.sum()
-        inside = np.clip(rate, half, 1 - half)
+        quarter = 0.25 / counts.sum()
+        inside = np.clip(rate, quarter, 1 - quarter)
         kept[1:] |= np.diff(np.floor(np.log(inside / (1 - inside)) / step)) != 0
     return frr[kept], far[kept]
 

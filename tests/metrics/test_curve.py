@@ -76,3 +76,8 @@ def test_the_area_above_the_hull_is_at_least_that_above_the_curve():
 def test_unusable_scores_are_refused(curve):
     with pytest.raises(DataError):
         curve([], [0.0])
+
+
+def test_one_trial_of_each_class_is_seen_as_separated():
+    frr, far = visible_points(np.array([1.0]), np.array([0.0]))
+    assert (0.0, 0.0) in set(zip(frr.tolist(), far.tolist(), strict=True))
