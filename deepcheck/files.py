@@ -50,3 +50,8 @@ def sha256(path: Path) -> str:
     """The SHA-256 of the file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def exact(path: Path) -> str:
+    """The path as text that any UTF-8 stream takes; bytes that are no UTF-8 are written as \\xNN."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

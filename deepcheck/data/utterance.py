@@ -33,7 +33,7 @@ def parse_label(word: str) -> Label:
     return label
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Utterance:
     """One recording of a protocol.
 

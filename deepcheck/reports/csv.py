@@ -3,8 +3,8 @@
 import csv
 import io
 
+from deepcheck.files import exact
 from deepcheck.reports import Style
-from deepcheck.reports.text import exact
 from deepcheck.scanner.result import FileResult, Report
 
 COLUMNS = (

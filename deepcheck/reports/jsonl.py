@@ -5,8 +5,8 @@ import math
 from dataclasses import asdict
 from typing import Any
 
+from deepcheck.files import exact
 from deepcheck.reports import Style
-from deepcheck.reports.text import exact
 from deepcheck.scanner.result import FileResult, Report
 
 SCHEMA = 1

@@ -1,12 +1,8 @@
 """Strings that are safe to print: file names may hold anything."""
 
-import os
 from pathlib import Path
 
-
-def exact(path: Path) -> str:
-    """The path as text that any UTF-8 stream takes; bytes that are no UTF-8 are written as \\xNN."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+from deepcheck.files import exact
 
 
 def visible(path: Path) -> str:

@@ -1,14 +1,17 @@
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 from conftest import speechlike, write_wav
 from typer.testing import CliRunner
 
+from deepcheck.audio.conditions import KINDS as CONDITIONS
 from deepcheck.cli.app import app
 from deepcheck.data.protocols import read_data
 from deepcheck.engine.evaluate import evaluate
 from deepcheck.engine.model import load
+from deepcheck.engine.score_file import LAYOUTS
 
 
 @pytest.fixture
@@ -41,17 +44,42 @@ def test_tables(data, figures):
     result = run("mine", "--data", data, "--by", "attack,language, nonsense")
     assert "set: 4 bona fide, 4 spoof" in result.stderr
     shown = " ".join(result.stdout.split())
-    summary = figures.summary()
-    assert f"EER {100 * summary.eer:.1f} %" in shown
-    assert f"AUC {summary.auc:.4f}" in shown
-    assert f"Cllr {summary.cllr:.3f} bit" in shown
+    measured = figures.measurements
+    for name, title in (("eer", "EER"), ("auc", "AUC"), ("min_dcf", "minDCF"), ("act_dcf", "actDCF"), ("cllr", "Cllr")):
+        assert f" {title} {measured[name]} " in shown
+    assert f"EER {100 * measured['eer'].value:.2f} % [{100 * measured['eer'].interval.low:.2f}, " in shown
+    assert f"Cllr {measured['cllr'].value:.4f} bit [" in shown
+    assert f"HTER at +0.00 {measured['hter']}" in shown
     assert "thresholds spoof -0.50, bona fide +0.50" in shown
-    assert f"({summary.missed.count} of 4)" in shown
+    assert f"({figures.verdicts.missed.count} of 4)" in shown
     assert "2 sources, 4 + 4" in shown
     assert "mine by attack" in shown
     assert "mine by language" in shown
     assert "nonsense" not in shown
     assert "tts0" in shown
+    assert result.stdout.count("Side by side") == 0  # one model alone
+    assert "Worst case" not in result.stderr
+
+
+def test_the_threshold_is_said_with_what_depends_on_it(data, figures):
+    shown = " ".join(run("mine", "--data", data, "--threshold", "-0.25", "--by", "").stdout.split())
+    moved = replace(figures, threshold=-0.25).measurements
+    for name, title in (("hter", "HTER"), ("frr", "bona fide rejected"), ("far", "spoof accepted")):
+        assert f"{title} at -0.25 {moved[name]}" in shown
+
+
+def test_durations(data, stored_model):
+    stored_model("mine")
+    write_wav(data.parent / "r7.wav", speechlike(6.0, seed=7))
+    shown = " ".join(run("mine", "--data", data, "--by", "duration").stdout.split())
+    assert "below 2 s 4 3" in shown
+    assert "5 to 10 s 1 " in shown
+
+
+def test_help_names_what_there_is():
+    shown = " ".join(CliRunner().invoke(app, ["eval", "--help"], env={"COLUMNS": "200"}).stdout.split())
+    for word in (*CONDITIONS, *LAYOUTS):
+        assert word in shown
 
 
 def test_scores(data, figures, tmp_path):
@@ -71,25 +99,30 @@ def test_scores(data, figures, tmp_path):
 
 def test_json(data, figures, tmp_path):
     run("mine", "--data", data, "--json", tmp_path / "all.json", "--by", "source,language")
-    [document] = json.loads((tmp_path / "all.json").read_text())
-    summary = figures.summary()
+    whole = json.loads((tmp_path / "all.json").read_text())
+    assert list(whole) == ["version", "evaluations", "against_baseline", "seeds", "audit", "sasv"]
+    assert (whole["version"], whole["against_baseline"], whole["seeds"], whole["audit"]) == (1, {}, {}, None)
+    [document] = whole["evaluations"]
+    measured, missed = figures.measurements, figures.verdicts.missed
     assert (document["model"], document["protocol"]) == ("mine", "set: 4 bona fide, 4 spoof")
-    assert (document["trials"], document["skipped"]) == (8, [])
-    assert document["thresholds"] == {"spoof": -0.5, "bonafide": 0.5}
-    assert document["eer"] == summary.eer
-    assert document["eer_interval"] == {"low": summary.eer_interval.low, "high": summary.eer_interval.high}
-    assert document["cllr"] == pytest.approx(summary.cllr)
+    assert (document["condition"], document["trials"], document["skipped"]) == ("clean", 8, [])
+    assert (document["thresholds"], document["threshold"]) == ({"spoof": -0.5, "bonafide": 0.5}, 0.0)
+    assert document["cost"]["parameters"] == figures.cost.parameters
+    for name, one in measured.items():
+        assert document[name] == pytest.approx(one.value)
+        assert document[f"{name}_interval"] == pytest.approx({"low": one.interval.low, "high": one.interval.high})
     assert document["missed"] == {
-        "count": summary.missed.count,
+        "count": missed.count,
         "total": 4,
-        "value": summary.missed.value,
-        "low": summary.missed.interval.low,
-        "high": summary.missed.interval.high,
+        "value": missed.value,
+        "low": missed.interval.low,
+        "high": missed.interval.high,
     }
     assert (document["same_source"]["sources"], document["same_source"]["bonafide"]) == (2, 4)
     assert {row["name"] for row in document["by"]["source"]} == {"studio", "street"}
-    assert document["by"]["language"][0]["bonafide"] == 4
-    assert document["by"]["language"][0]["eer"] == summary.eer
+    [german] = document["by"]["language"]
+    assert (german["bonafide"], german["within"], german["called_spoof"]["total"]) == (4, True, 8)
+    assert (german["eer"], german["eer_interval"]) == (document["eer"], document["eer_interval"])
 
 
 def test_several_models_side_by_side(data, stored_model, tmp_path):
@@ -97,6 +130,7 @@ def test_several_models_side_by_side(data, stored_model, tmp_path):
     stored_model("two", offset=3.0)
     result = run("one", "two", "--data", data, "--scores", tmp_path / "s.csv", "--by", "")
     assert " ".join(result.stdout.split()).count("one two") == 1
+    assert "Side by side on set" in result.stdout
     with (tmp_path / "s.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     llrs = {name: [float(row["llr"]) for row in rows if row["model"] == name] for name in ("one", "two")}
@@ -115,7 +149,7 @@ def test_a_broken_recording_costs_exit_code_3_and_nothing_else(data, stored_mode
     result = run("mine", "--data", data, "--json", tmp_path / "all.json", code=3)
     assert "r3.wav: not audio or video in a known format" in result.stderr
     assert "not scored" in result.stdout
-    [document] = json.loads((tmp_path / "all.json").read_text())
+    [document] = json.loads((tmp_path / "all.json").read_text())["evaluations"]
     assert document["trials"] == 7
     [skipped] = document["skipped"]
     assert skipped["path"].endswith("r3.wav")

@@ -7,23 +7,31 @@ import numpy as np
 import pytest
 from conftest import speechlike, write_wav
 
+from deepcheck.audio.conditions import parse_conditions
 from deepcheck.data.protocols import read_data
 from deepcheck.data.utterance import Label, Protocol, Utterance
+from deepcheck.engine.cost import cost_of
 from deepcheck.engine.evaluate import Evaluation, Rate, Trial, evaluate
 from deepcheck.engine.model import load
 from deepcheck.engine.score import Scorer
 from deepcheck.errors import DataError
 from deepcheck.metrics.calibration import Thresholds
+from deepcheck.metrics.metric import Metric
+from deepcheck.metrics.table import METRICS
 
 GENUINE, SPOOF = Label.BONAFIDE, Label.SPOOF
 
 
-def trial(label, llr, **fields):
-    return Trial(Utterance(f"{label.name}{llr}", Path("x.wav"), label, **fields), llr, 2.0)
+def trial(label, llr, duration_s=2.0, **fields):
+    return Trial(Utterance(f"{label.name}{llr}", Path("x.wav"), label, **fields), llr, duration_s)
 
 
-def evaluation(*trials, spoof=-1.0, bonafide=1.0):
-    return Evaluation("mine", "toy: some trials", Thresholds(spoof, bonafide), trials, ())
+def evaluation(*trials, spoof=-1.0, bonafide=1.0, **fields):
+    return Evaluation("mine", "toy: some trials", Thresholds(spoof, bonafide), trials, (), **fields)
+
+
+def values(evaluation):
+    return {name: one.value for name, one in evaluation.measurements.items()}
 
 
 # Genuine 3, 2, 0, -1 and spoof 1, -2, -3, -4: at a threshold of 0 or -1 one of four is wrong on each side.
@@ -40,26 +48,41 @@ EIGHT = (
 
 
 def test_figures_by_hand():
-    figures = evaluation(*EIGHT).summary()
-    assert figures.eer == 0.25
-    assert figures.auc == 14 / 16  # of 16 pairs, 0 and -1 lose against the spoof at 1
+    figures = values(evaluation(*EIGHT))
+    assert figures["eer"] == 0.25
+    assert figures["auc"] == 14 / 16  # of 16 pairs, 0 and -1 lose against the spoof at 1
     nats = np.log1p(np.exp([-3.0, -2.0, 0.0, 1.0])).mean() + np.log1p(np.exp([1.0, -2.0, -3.0, -4.0])).mean()
-    assert figures.cllr == pytest.approx(nats / 2 / np.log(2), rel=1e-12)
+    assert figures["cllr"] == pytest.approx(nats / 2 / np.log(2), rel=1e-12)
+    assert figures["min_dcf"] == 0.25  # between -2 and -1 nothing genuine is lost, and one spoof of four gets through
+    assert figures["act_dcf"] == pytest.approx(1.9 / 4 + 1 / 4)  # at -0.64, -1 is lost as well
+    assert (figures["frr"], figures["far"], figures["hter"]) == (0.5, 0.25, 0.375)  # 0 is not above 0
+
+
+def test_the_threshold_moves_the_errors_at_it_and_nothing_else():
+    moved = values(evaluation(*EIGHT, threshold=1.5))
+    assert (moved["frr"], moved["far"], moved["hter"]) == (0.5, 0.0, 0.25)
+    at_zero = values(evaluation(*EIGHT))
+    assert {name for name in moved if moved[name] != at_zero[name]} == {"far", "hter"}
+
+
+def test_extra_metrics_come_last():
+    found = evaluation(*EIGHT, extra=(Metric("twice", "Twice", lambda trials: 2 * trials.frr[..., 0]),))
+    assert list(found.measurements) == [*METRICS, "hter", "frr", "far", "twice"]
 
 
 def test_rates_count_the_thresholds_themselves_in():
-    figures = evaluation(*EIGHT).summary()
+    figures = evaluation(*EIGHT).verdicts
     assert figures.false_alarms == Rate(1, 4)  # -1, at the threshold
     assert figures.cleared == Rate(2, 4)
     assert figures.caught == Rate(3, 4)
     assert figures.missed == Rate(1, 4)  # 1, at the threshold
-    figures = evaluation(*EIGHT, spoof=-1.5, bonafide=2.5).summary()
+    figures = evaluation(*EIGHT, spoof=-1.5, bonafide=2.5).verdicts
     assert (figures.false_alarms, figures.cleared) == (Rate(0, 4), Rate(1, 4))
     assert (figures.caught, figures.missed) == (Rate(3, 4), Rate(0, 4))
 
 
 def test_where_the_thresholds_meet_a_trial_is_counted_once():
-    figures = evaluation(trial(GENUINE, 0.5), trial(SPOOF, 0.5), spoof=0.5, bonafide=0.5).summary()
+    figures = evaluation(trial(GENUINE, 0.5), trial(SPOOF, 0.5), spoof=0.5, bonafide=0.5).verdicts
     assert (figures.false_alarms.count, figures.cleared.count) == (1, 0)
     assert (figures.caught.count, figures.missed.count) == (1, 0)
 
@@ -77,18 +100,18 @@ def test_the_interval_of_the_eer_holds_it_and_is_the_same_each_time():
     draw = np.random.default_rng(0)
     trials = [trial(GENUINE, float(x)) for x in draw.normal(1, 1, 200)]
     trials += [trial(SPOOF, float(x)) for x in draw.normal(-1, 1, 200)]
-    one, other = (evaluation(*trials).summary() for _ in range(2))
-    assert one.eer_interval == other.eer_interval
-    assert one.eer_interval.low < one.eer < one.eer_interval.high
+    one, other = (evaluation(*trials).measurements["eer"] for _ in range(2))
+    assert one.interval == other.interval
+    assert one.interval.low < one.value < one.interval.high
     # The binomial error of 16 % on 200 is 2.6 %; both classes share the error.
-    assert 0.03 < one.eer_interval.high - one.eer_interval.low < 0.12
+    assert 0.03 < one.interval.high - one.interval.low < 0.12
 
 
 def test_a_perfect_and_an_inverted_detector():
     right = (trial(GENUINE, 1.0), trial(SPOOF, -1.0))
-    assert (evaluation(*right).summary().eer, evaluation(*right).summary().auc) == (0.0, 1.0)
+    assert [values(evaluation(*right))[name] for name in ("eer", "auc", "min_dcf", "hter")] == [0.0, 1.0, 0.0, 0.0]
     wrong = (trial(GENUINE, -1.0), trial(SPOOF, 1.0))
-    assert (evaluation(*wrong).summary().eer, evaluation(*wrong).summary().auc) == (1.0, 0.0)
+    assert [values(evaluation(*wrong))[name] for name in ("eer", "auc", "min_dcf", "hter")] == [1.0, 0.0, 1.0, 1.0]
 
 
 def rows(evaluation, key):
@@ -122,32 +145,67 @@ def test_tags_are_columns_too_the_largest_first():
     assert found.by("nonsense") == []
 
 
+def test_groups_have_the_intervals_of_their_own_trials():
+    draw = np.random.default_rng(0)
+    trials = [trial(GENUINE, float(x), source="few") for x in draw.normal(1, 1, 10)]
+    trials += [trial(SPOOF, float(x), source="few") for x in draw.normal(-1, 1, 10)]
+    trials += [trial(GENUINE, float(x), source="many") for x in draw.normal(1, 1, 400)]
+    trials += [trial(SPOOF, float(x), source="many") for x in draw.normal(-1, 1, 400)]
+    many, few = evaluation(*trials).by("source")
+    assert (many.name, few.name) == ("many", "few")
+    alone = evaluation(*(one for one in trials if one.utterance.source == "many")).measurements["eer"]
+    assert (many.eer, many.eer_interval) == (alone.value, alone.interval)
+    assert many.eer_interval.high - many.eer_interval.low < 0.1 < few.eer_interval.high - few.eer_interval.low
+
+
+def test_durations_are_groups_the_shortest_first():
+    trials = [trial(GENUINE, 1.0, duration_s) for duration_s in (60.0, 1.99, 2.0, 3.0, 4.999, 30.0, 12.0)]
+    trials += [trial(SPOOF, -1.0, duration_s) for duration_s in (2.5, 100.0, 100.0, 0.1, 10.0)]
+    found = evaluation(*trials).by("duration")
+    assert [(row.name, row.bonafide, row.spoof) for row in found] == [
+        ("below 2 s", 1, 1),
+        ("2 to 5 s", 3, 1),  # 2 s is no longer below
+        ("10 to 30 s", 1, 1),
+        ("30 s and more", 2, 2),
+    ]
+    assert [row.eer for row in found] == [0.0] * 4
+
+
+def test_scores_without_thresholds_or_sound():
+    trials = [trial(one.utterance.label, one.llr, float("nan"), attack=one.utterance.attack) for one in EIGHT]
+    found = replace(evaluation(*trials), thresholds=None)
+    assert found.verdicts is None
+    assert values(found) == values(evaluation(*EIGHT))
+    assert [row.called_spoof for row in found.by("attack")] == [None, None]
+    assert found.by("duration") == []
+
+
 def test_same_source_leaves_places_out_that_give_themselves_away():
     trials = []
     for place, shift in (("x", 10.0), ("y", -10.0)):  # the place decides the score far more than the label
-        trials += [trial(GENUINE, shift + i, source=place) for i in (1.0, 2.0)]
-        trials += [trial(SPOOF, shift - i, source=place) for i in (1.0, 2.0)]
+        trials += [trial(GENUINE, shift + i, source=place) for i in range(1, 6)]
+        trials += [trial(SPOOF, shift - i, source=place) for i in range(1, 6)]
     trials += [trial(GENUINE, 50.0, source="radio"), trial(SPOOF, -50.0, source="vocoder"), trial(SPOOF, -60.0)]
-    found = evaluation(*trials).same_source(floor=2)
-    assert (found.sources, found.bonafide, found.spoof) == (2, 4, 4)
+    found = evaluation(*trials).same_source
+    assert (found.sources, found.bonafide, found.spoof) == (2, 10, 10)
     assert found.eer == 0.5  # pooled: all of y below all of x
     assert found.mean_eer == 0.0  # each place by itself is perfect
     assert found.eer_interval.low <= 0.5 <= found.eer_interval.high
-    assert evaluation(*trials).same_source().mean_eer is None  # none has five of each
-    assert evaluation(*trials).same_source().floor == 5
 
 
 def test_mean_eer_is_over_sources_large_enough():
-    trials = [trial(GENUINE, 1.0, source="right"), trial(SPOOF, -1.0, source="right")] * 3
-    trials += [trial(GENUINE, -1.0, source="wrong"), trial(SPOOF, 1.0, source="wrong")] * 3
-    trials += [trial(GENUINE, -1.0, source="small"), trial(SPOOF, 1.0, source="small")]
-    assert evaluation(*trials).same_source(floor=3).mean_eer == 0.5
-    assert evaluation(*trials).same_source(floor=1).mean_eer == pytest.approx(2 / 3)
+    trials = [trial(GENUINE, 1.0, source="right"), trial(SPOOF, -1.0, source="right")] * 5
+    trials += [trial(GENUINE, -1.0, source="wrong"), trial(SPOOF, 1.0, source="wrong")] * 5
+    small = [trial(GENUINE, -1.0, source="small"), trial(SPOOF, 1.0, source="small")] * 4
+    found = evaluation(*trials, *small).same_source
+    assert (found.mean_eer, found.floor, found.sources) == (0.5, 5, 3)
+    assert evaluation(*trials, *small, *small).same_source.mean_eer == pytest.approx(2 / 3)
+    assert evaluation(*small).same_source.mean_eer is None
 
 
 def test_no_source_with_both_labels():
-    assert evaluation(trial(GENUINE, 1.0, source="a"), trial(SPOOF, 0.0, source="b")).same_source() is None
-    assert evaluation(trial(GENUINE, 1.0), trial(SPOOF, 0.0)).same_source() is None
+    assert evaluation(trial(GENUINE, 1.0, source="a"), trial(SPOOF, 0.0, source="b")).same_source is None
+    assert evaluation(trial(GENUINE, 1.0), trial(SPOOF, 0.0)).same_source is None
 
 
 @pytest.fixture
@@ -187,17 +245,73 @@ def test_a_broken_recording_is_skipped_with_its_reason(small, stored_model):
     assert "known format" in reason
 
 
-def test_what_cannot_be_evaluated(small, stored_model):
+def test_a_silent_recording_is_a_trial_too(small, stored_model):
+    write_wav(small.utterances[2].path, np.zeros(16_000, np.float32))
+    found = evaluate(load(stored_model()), small, device="cpu")
+    assert (len(found.trials), found.skipped) == (4, ())
+    assert np.isfinite([t.llr for t in found.trials]).all()
+
+
+def llrs(evaluation):
+    return [t.llr for t in evaluation.trials]
+
+
+def test_a_condition_changes_the_scores_and_clean_does_not(small, stored_model):
     model = load(stored_model())
-    with pytest.raises(DataError, match='The model "tiny" has no calibration'):
-        evaluate(replace(model, card=replace(model.card, calibration=None)), small)
-    with pytest.raises(DataError, match="has no labels") as caught:
-        evaluate(model, Protocol("bare", None, (small.utterances[4],)))
-    assert "deepcheck scan" in caught.value.hint
+    bare = evaluate(model, small, device="cpu")
+    clean, noisy, louder, fast = (
+        evaluate(model, small, device="cpu", condition=condition)
+        for condition in parse_conditions("clean,noise:10dB,noise:0dB,speed:2")
+    )
+    assert [e.condition for e in (bare, clean, noisy, fast)] == ["clean", "clean", "noise:10dB", "speed:2"]
+    assert llrs(clean) == llrs(bare)
+    shift = np.abs(np.array(llrs(noisy)) - llrs(bare))
+    assert (shift > 1e-4).all()
+    assert np.abs(np.array(llrs(louder)) - llrs(bare)).mean() > shift.mean()
+    assert [t.duration_s for t in fast.trials] == pytest.approx([t.duration_s / 2 for t in bare.trials], abs=1e-3)
+    assert noisy.measurements["cllr"].value != bare.measurements["cllr"].value
+
+
+def test_noise_is_that_of_the_recording_whatever_else_is_scored(small, stored_model):
+    model = load(stored_model())
+    [noise] = parse_conditions("noise:10dB")
+    fewer = small.where(lambda u: u.id in {"2", "3"})
+    whole, part = (evaluate(model, trials, device="cpu", condition=noise, jobs=1) for trials in (small, fewer))
+    assert llrs(part) == pytest.approx(llrs(whole)[2:], abs=1e-5)
+
+
+def test_what_it_cost(small, stored_model):
+    model = load(stored_model())
+    cost = evaluate(model, small, device="cpu").cost
+    assert cost.parameters == sum(p.numel() for p in model.detector.parameters())
+    assert cost.gflop_per_s == cost_of(model.detector).gflop_per_s > 0
+    assert 0 < cost.real_time_factor < 60
+    assert evaluation(*EIGHT).cost is None
+
+
+def test_what_cannot_be_evaluated_is_not_scored_first(small, stored_model):
+    model, told = load(stored_model()), []
+
+    def complaint(model, protocol):
+        with pytest.raises(DataError) as caught:
+            evaluate(model, protocol, device="cpu", progress=lambda *done: told.append(done))
+        return f"{caught.value.message} {caught.value.hint}"
+
+    bare = replace(model, card=replace(model.card, calibration=None))
+    assert complaint(bare, small).startswith('The model "tiny" has no calibration. Train it')
+    assert "has no labels. An evaluation needs them; use deepcheck scan." in complaint(
+        model, Protocol("bare", None, (small.utterances[4],))
+    )
+    assert "holds no spoof recording" in complaint(model, small.where(lambda u: u.label is not SPOOF))
+    assert told == []
+
+
+def test_a_label_of_which_nothing_can_be_scored(small, stored_model):
     for i in (1, 3):
         small.utterances[i].path.unlink()
-    with pytest.raises(DataError, match=r"needs both labels \(2 recordings could not be decoded\)"):
-        evaluate(model, small, device="cpu")
+    with pytest.raises(DataError, match="needs both labels, and 2 recordings cannot be scored") as caught:
+        evaluate(load(stored_model()), small, device="cpu")
+    assert caught.value.hint.endswith("1.wav: the file does not exist")
 
 
 @pytest.mark.gpu

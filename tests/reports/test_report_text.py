@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from deepcheck.reports.text import exact, seconds, visible
+from deepcheck.files import exact
+from deepcheck.reports.text import seconds, visible
 
 
 @pytest.mark.parametrize(
