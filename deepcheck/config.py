@@ -67,6 +67,30 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True)
+class LoraConfig:
+    """Low-rank adapters, for mode lora: `alpha` / `rank` scales what they add; `dropout` acts on what they read.
+
+    `targets` are the linear layers and 2-D convolutions that they adapt, by the last part of their names; the default
+    is the queries and values of attention, as in arXiv:2106.09685.
+    """
+
+    rank: int = 8
+    alpha: int = 16
+    dropout: float = 0.1
+    targets: Sequence[str] = ("q_proj", "v_proj")
+
+    def __post_init__(self) -> None:
+        for wrong, name, allowed in (
+            (self.rank < 1, "rank", "at least 1"),
+            (self.alpha < 1, "alpha", "at least 1, such as twice the rank"),
+            (not 0 <= self.dropout < 1, "dropout", "a share from 0 to below 1"),
+            (not self.targets, "targets", "at least one name, such as [q_proj, v_proj]"),
+        ):
+            if wrong:
+                raise ConfigError(f'"lora.{name}" is {getattr(self, name)}.', f"Give {allowed}.")
+
+
+@dataclass(frozen=True)
 class CalibrationConfig:
     """Error rates that the thresholds are fitted for on the development set, and with what confidence."""
 
@@ -112,11 +136,12 @@ class TrainConfig:
     save_minutes: float = 5.0
     detector: Mapping[str, Any] = field(default_factory=dict)  # resnet18 unless it has a name
     start: str | None = None  # a model by name or file to train further, instead of a new detector
-    mode: str = "unfrozen"  # frozen: only what the last growth of the start added learns
+    mode: str = "unfrozen"  # frozen: only what the last growth of the start added learns; lora: only adapters do
     data: DataConfig = field(default_factory=DataConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     augment: Sequence[Mapping[str, Any]] = ()
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    lora: LoraConfig = field(default_factory=LoraConfig)
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     stages: Sequence[StageConfig] = ()  # instead of one training: train, grow, train, prune, train
 
@@ -203,6 +228,8 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
         [kind] = typing.get_args(target)
         if dataclasses.is_dataclass(kind):
             return [from_dict(kind, item, f"{path}[{number}]") for number, item in enumerate(value)]
+        if kind is str:
+            return [_convert(str, item, f"{path}[{number}]") for number, item in enumerate(value)]
         return [{"name": item} if isinstance(item, str) else item for item in value]
     kind = getattr(origin, "__name__", str(origin)).lower()
     raise ConfigError(f'"{path}" should be of type {kind}, not {value!r}.')

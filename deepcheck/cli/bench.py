@@ -15,10 +15,11 @@ from deepcheck.cli.eval_plots import draw_all
 from deepcheck.cli.progress import counting
 from deepcheck.cli.sheet import Sheet, latex
 from deepcheck.data.protocols import read_data
+from deepcheck.data.protocols.recordings import is_recording
 from deepcheck.data.utterance import Protocol
 from deepcheck.engine.audit import Surfaces, audit, explained, gather
 from deepcheck.engine.comparison import Spread, against, over_seeds
-from deepcheck.engine.evaluate import CLEAN, Evaluation, evaluate, labelled, require_calibration
+from deepcheck.engine.evaluate import CLEAN, DURATION, Evaluation, evaluate, labelled, require_calibration
 from deepcheck.engine.model import Model, load
 from deepcheck.engine.score_file import read_scores, require_layout, score_file, threshold_at_eer
 from deepcheck.engine.verifier import read_joint, read_verifier
@@ -31,6 +32,7 @@ from deepcheck.plots import check_format
 from deepcheck.registry import did_you_mean
 from deepcheck.runtime import pick_device
 
+USUAL = ("attack", "source", DURATION)  # groups that nobody need have
 WIDE = 3  # models that fit beside each other in the long table
 
 
@@ -79,6 +81,9 @@ def run(request: Request) -> bool:
     # Scores from elsewhere need no sound.
     trials = read_data(request.data, request.protocol, request.subset, audio=bool(models) or request.audit)
     say(trials.describe())
+    for key in request.by:
+        if key not in USUAL and not any(utterance.get(key) for utterance in trials.utterances):
+            say(f'No recording has the column "{key}".', style="yellow")
     if names:
         labelled(trials)
     if request.scores is not None:
@@ -105,12 +110,6 @@ def run(request: Request) -> bool:
         sheets.append(tables.robustness(swept))
     if found is not None:
         sheets += [tables.shortcuts(found, shares), tables.surface_features(found)]
-    for sheet in sheets:
-        show(sheet.drawn())
-    if swept:
-        say(tables.worst(swept))
-    if found is not None:
-        say(found.warning or "No surface feature solves this set.", style="bold yellow" if found.warning else "")
     every = [*evaluations, *(one for one in swept if one.condition != CLEAN)]
     for path, text in (
         (request.scores, lambda: score_file(evaluations, request.score_layout)),
@@ -124,6 +123,13 @@ def run(request: Request) -> bool:
     if request.plots is not None and evaluations:
         for path in draw_all(evaluations, swept, request.by, request.plots, request.plot_format):
             say(f"Drawn to {path}")
+    # Last, for whoever reads only their beginning (`| head`) ends all that follows.
+    for sheet in sheets:
+        show(sheet.drawn())
+    if swept:
+        say(tables.worst(swept))
+    if found is not None:
+        say(found.warning or "No surface feature solves this set.", style="bold yellow" if found.warning else "")
     for path in journals:
         path.unlink(missing_ok=True)  # all is told
     skipped = {utterance.path: reason for evaluation in every for utterance, reason in evaluation.skipped}
@@ -135,8 +141,10 @@ def run(request: Request) -> bool:
 def _require_outputs(request: Request) -> None:
     require_layout(request.score_layout)
     check_format(Path(f"plot.{request.plot_format}"))
+    data, carry = request.data, request.carry or request.data
+    read = [place.resolve() for place in (data, data / "manifest.csv", carry, *request.score_files, *request.sasv)]
     for path in filter(None, (request.scores, request.json_file, request.csv_file, request.latex_file)):
-        if path.resolve() in {request.data.resolve(), *(scores.resolve() for scores in request.score_files)}:
+        if is_recording(path) or path.resolve() in read:
             raise ConfigError(f"{path} would be written over.", "Choose another name for what is written.")
         if not path.exists() or path.is_file():  # /dev/stdout takes all
             path.parent.mkdir(parents=True, exist_ok=True)

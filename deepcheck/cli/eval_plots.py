@@ -1,8 +1,10 @@
 """The pictures of an evaluation, each into a file of its own."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from deepcheck.cli.sheet import printable
 from deepcheck.engine.evaluate import Evaluation
 from deepcheck.metrics.curve import visible_points
 from deepcheck.metrics.intervals import Interval
@@ -23,7 +25,7 @@ def draw_all(
     """DET curves, score histograms, calibration, bars by each key and of the robustness sweep; yields what it wrote."""
     evaluations = evaluations[:MOST_MODELS]
     swept = [one for one in swept if one.model in {evaluation.model for evaluation in evaluations}]
-    title = evaluations[0].protocol
+    title = printable(evaluations[0].protocol)
     figures = {
         "det": det_curves([_curve(e) for e in evaluations], title),
         "scores": score_densities([_scores(e) for e in evaluations], title),
@@ -38,21 +40,23 @@ def draw_all(
         figures["robustness"] = eer_bars([_condition(swept, name) for name in conditions], f"{title}, by condition")
     for name, figure in figures.items():
         path = folder / f"{name}.{suffix}"
-        save_figure(figure, path)
+        with warnings.catch_warnings():
+            # No font has every script; what it lacks is drawn as a box.
+            warnings.filterwarnings("ignore", "Glyph .* missing")
+            save_figure(figure, path)
         yield path
 
 
 def _curve(evaluation: Evaluation) -> Curve:
     # A genuine recording that is rejected is the false alarm of a tool that looks for spoofs.
     false_alarm, miss = visible_points(*evaluation.scores())
-    return Curve(evaluation.model, false_alarm, miss, evaluation.measurements["eer"].value)
+    return Curve(printable(evaluation.model), false_alarm, miss, evaluation.measurements["eer"].value)
 
 
 def _scores(evaluation: Evaluation) -> ScoreSet:
     thresholds = evaluation.thresholds
-    return ScoreSet(
-        evaluation.model, *evaluation.scores(), (thresholds.spoof, thresholds.bonafide) if thresholds else None
-    )
+    drawn = (thresholds.spoof, thresholds.bonafide) if thresholds else None
+    return ScoreSet(printable(evaluation.model), *evaluation.scores(), drawn)
 
 
 def _reliability(evaluation: Evaluation) -> Reliability:
@@ -60,7 +64,7 @@ def _reliability(evaluation: Evaluation) -> Reliability:
     for row in reliability(*evaluation.scores()):
         interval = row.interval()
         bins.append(Bin(row.low, row.high, row.predicted, row.observed, interval.low, interval.high, row.total))
-    return Reliability(evaluation.model, bins)
+    return Reliability(printable(evaluation.model), bins)
 
 
 def _groups(evaluations: Sequence[Evaluation], key: str) -> list[Group]:
@@ -70,7 +74,7 @@ def _groups(evaluations: Sequence[Evaluation], key: str) -> list[Group]:
         for row in evaluation.by(key):
             counts.setdefault(row.name, (row.bonafide, row.spoof))
             found.setdefault(row.name, []).append(_bar(evaluation.model, row.eer, row.eer_interval))
-    return [Group(name, *counts[name], bars) for name, bars in found.items()]
+    return [Group(printable(name), *counts[name], bars) for name, bars in found.items()]
 
 
 def _condition(swept: Sequence[Evaluation], name: str) -> Group:
@@ -82,4 +86,4 @@ def _condition(swept: Sequence[Evaluation], name: str) -> Group:
 
 def _bar(model: str, value: float, interval: Interval) -> Bar:
     # A corrected interval may leave the value itself out, which nobody could draw.
-    return Bar(model, value, min(interval.low, value), max(interval.high, value))
+    return Bar(printable(model), value, min(interval.low, value), max(interval.high, value))

@@ -67,13 +67,13 @@ def groups(evaluation: Evaluation, key: str) -> Sheet | None:
 
 
 def robustness(evaluations: Sequence[Evaluation]) -> Sheet:
-    """One row a condition, for each model its EER, the change against clean sound, and the genuine called spoof."""
+    """One row a condition, for each model its EER, the change against clean sound, and both kinds of false verdicts."""
     models = list(dict.fromkeys(evaluation.model for evaluation in evaluations))
     conditions = list(dict.fromkeys(evaluation.condition for evaluation in evaluations))
     known = {(evaluation.model, evaluation.condition): evaluation for evaluation in evaluations}
     columns = ["condition"]
     for model in models:
-        columns += [f"{model}: EER", "change", "alarms"]
+        columns += [f"{model}: EER", "change", "alarms", "missed"]
     rows = []
     for condition in conditions:
         row = [condition]
@@ -82,9 +82,9 @@ def robustness(evaluations: Sequence[Evaluation]) -> Sheet:
             measured, verdicts = evaluation.measurements["eer"], evaluation.verdicts
             change = "" if clean is None or clean is evaluation else _points(measured.value, clean)
             row += [percent(measured.value, measured.interval), change]
-            row.append(percent(verdicts.false_alarms.value) if verdicts else "")
+            row += [percent(rate.value) for rate in (verdicts.false_alarms, verdicts.missed)] if verdicts else ["", ""]
         rows.append(tuple(row))
-    what = "change in points; alarms: genuine called spoof"
+    what = "change in points; alarms: genuine called spoof; missed: spoof called bona fide"
     return Sheet(f"Robustness on {evaluations[0].protocol} ({what})", tuple(columns), tuple(rows))
 
 
@@ -106,7 +106,8 @@ def seeds(name: str, spreads: Mapping[str, Spread]) -> Sheet:
         deviation = text(spread.deviation) if len(spread.values) > 1 else ""
         rows.append((spread.metric.title, text(spread.mean), deviation, text(least), text(greatest)))
     models = len(next(iter(spreads.values())).values)
-    return Sheet(f"{name}: {models} seeds", ("", "mean", "deviation", "least", "greatest"), tuple(rows))
+    count = f"{models} seed{'s' if models > 1 else ''}"
+    return Sheet(f"{name}: {count}", ("", "mean", "deviation", "least", "greatest"), tuple(rows))
 
 
 def joint(systems: Sequence[Joint]) -> Sheet:

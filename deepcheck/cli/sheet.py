@@ -37,16 +37,16 @@ class Sheet:
 
     def drawn(self) -> Table:
         """The table for a terminal; text from files stays text, control characters written out."""
-        title = Text(_printable(self.title))
+        title = Text(printable(self.title))
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, title=title, title_justify="left")
         longest = max((len(line) for row in self.rows for line in row[0].split("\n")), default=0)
         for number, name in enumerate(self.columns):
             justify: JustifyMethod = "left" if number < self.left else "right"
             # Where there is not room for all, numbers fold before names of ordinary length do.
             whole = number == 0 and longest <= _ORDINARY
-            table.add_column(Text(_printable(name)), justify=justify, overflow="fold", no_wrap=whole)
+            table.add_column(Text(printable(name)), justify=justify, overflow="fold", no_wrap=whole)
         for row in self.rows:
-            table.add_row(*(Text(_printable(cell)) for cell in row))
+            table.add_row(*(Text(printable(cell)) for cell in row))
         return table
 
     def latex(self) -> str:
@@ -80,8 +80,9 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    return _printable(text).translate(_LATEX)
+    return printable(text).translate(_LATEX)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """The text with control characters (terminal escapes, text direction marks) written out; new lines stay."""
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)

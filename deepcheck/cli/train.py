@@ -37,7 +37,10 @@ def command(
     ] = None,
     mode: Annotated[
         str | None,
-        typer.Option(help="unfrozen, or frozen: only what the last growth added learns.", show_default=False),
+        typer.Option(
+            help="unfrozen; frozen: only what the last growth added learns; lora: only low-rank adapters (extra: lora).",
+            show_default=False,
+        ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="What to call the model.", show_default=False)] = None,
     epochs: Annotated[int | None, typer.Option(min=1, show_default=False)] = None,
@@ -69,6 +72,8 @@ def command(
       deepcheck train --config examples/recipes/default.yaml --data manifest.csv
 
       deepcheck train --pretrained facebook/wav2vec2-base --lr 1e-5 --data manifest.csv
+
+      deepcheck train --pretrained facebook/wav2vec2-base --mode lora --lr 1e-4 --data manifest.csv
 
       torchrun --nproc-per-node 4 -m deepcheck train --data manifest.csv
     """

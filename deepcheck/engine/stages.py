@@ -10,11 +10,12 @@ from deepcheck.config import StageConfig, TrainConfig, to_dict
 from deepcheck.data.utterance import Protocol
 from deepcheck.engine.calibrate import score_by_label
 from deepcheck.engine.events import Done, Event, StageDone
+from deepcheck.engine.lora import targets_of
 from deepcheck.engine.operations import grow, prune
 from deepcheck.engine.processes import joined
 from deepcheck.engine.score import Scorer
 from deepcheck.engine.surgery import Surgery
-from deepcheck.engine.train import read_sets, require_mode, train
+from deepcheck.engine.train import read_sets, require_mode, starting_point, train
 from deepcheck.engine.unfinished import begin
 from deepcheck.errors import ConfigError
 from deepcheck.metrics.detection import eer
@@ -133,12 +134,14 @@ def _check(config: TrainConfig) -> None:
         raise ConfigError("The last stage does not train, so nothing would be calibrated.", "Add a stage train.")
     if config.stages[0].do != "train" and config.start is None:
         raise ConfigError(f"The first stage is to {config.stages[0].do}, but there is no model yet.", "Set start.")
+    if any(stage.mode == "lora" for stage in config.stages):
+        targets_of(starting_point(config)[1], config.lora)  # what is wrong with them need not wait for other stages
 
 
 def _words(stage: StageConfig) -> str:
     if stage.do == "train":
         return f"train {stage.mode}"
-    detail = f"{stage.neurons} of layer {stage.layer}"
+    detail = f"{stage.neurons} of layer {stage.layer}" if stage.neurons else "as many as came"
     return f"{stage.do} {detail} ({stage.criterion if stage.do == 'prune' else stage.init})"
 
 

@@ -16,7 +16,7 @@ import deepcheck
 from deepcheck import store
 from deepcheck.audio.augment.chain import Chain, build_chain
 from deepcheck.card import Card, DetectorSpec
-from deepcheck.checkpoint import describe_widths, load_checkpoint, snapshot
+from deepcheck.checkpoint import Checkpoint, describe_widths, load_checkpoint, snapshot
 from deepcheck.config import SourceConfig, TrainConfig, to_dict
 from deepcheck.data.loader import Loader, TrainingSet
 from deepcheck.data.protocols import read_data
@@ -26,6 +26,7 @@ from deepcheck.data.utterance import Protocol
 from deepcheck.detectors.base import Detector, build, parameter_count
 from deepcheck.engine.calibrate import Fitted, Scores, fit, score_by_label
 from deepcheck.engine.events import Done, EpochDone, Event, Skipped, Started, Step
+from deepcheck.engine.mode import MODES, require_mode
 from deepcheck.engine.optimizer import RunningMean, make_optimizer, set_learning_rate
 from deepcheck.engine.processes import Processes, joined, keep_apart
 from deepcheck.engine.score import Scorer
@@ -33,11 +34,8 @@ from deepcheck.engine.train_state import Progress, load_state, restore_optimizer
 from deepcheck.engine.unfinished import require_same
 from deepcheck.errors import ConfigError, DataError
 from deepcheck.metrics.detection import eer
-from deepcheck.plasticity.freeze import Freeze, new_entries
 from deepcheck.runtime import autocast, cores, move, pick_device, pick_dtype
 from deepcheck.seeding import seed_of
-
-MODES = ("unfrozen", "frozen")
 
 
 def train(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
@@ -51,6 +49,7 @@ def train(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
     """
     if config.epochs < 1:
         raise ConfigError(f"epochs is {config.epochs}, so there is nothing to do.", "Give at least 1.")
+    require_mode(config.mode)
     if config.stages:
         from deepcheck.engine.stages import run_stages
 
@@ -111,13 +110,12 @@ class _Run:
         self.device = processes.device
         self.dtype = pick_dtype(config.precision, self.device)
         self.chain: Chain = build_chain(config.augment)
-        self.origin = load_checkpoint(store.resolve(config.start).path) if config.start else None
-        self.detector = self.origin.build() if self.origin else _new_detector(config)
+        self.origin, self.detector = starting_point(config)
+        self.mode = MODES[config.mode](config)
+        self.mode.prepare(self.detector)
         move(self.detector, self.device)
         self.mean = RunningMean(self.detector, config.optimizer.average)
-        grown_from = self.origin.card.grown_from if self.origin else {}
-        new = new_entries(self.detector, self.detector.groups(), grown_from)
-        self.freeze = _frozen(self.detector, new, config)
+        new, self.freeze = self.mode.begin(self.detector, self.origin.card.grown_from if self.origin else {})
         self.optimizer = make_optimizer(self.detector, config.optimizer, new)
         if self.freeze is not None:
             self.freeze.attach(self.optimizer)
@@ -266,6 +264,7 @@ class _Run:
     def done(self) -> Done:
         progress = self.progress
         self.mean.model.load_state_dict(self.best)
+        self.mode.finish(self.mean.model)
         bonafide, spoof = self._dev_scores()
         try:
             fitted = fit(bonafide, spoof, self.config.calibration)
@@ -284,7 +283,7 @@ class _Run:
             grown_from=self.origin.card.grown_from if self.origin else {},
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             version=deepcheck.__version__,
-            parameters=parameter_count(self.detector),
+            parameters=parameter_count(self.mean.model),
         )
         reason = (
             f"no better development EER in {self.config.patience} epochs"
@@ -306,28 +305,14 @@ class _Run:
         }
 
 
-def _new_detector(config: TrainConfig) -> Detector:
+def starting_point(config: TrainConfig) -> tuple[Checkpoint | None, Detector]:
+    """(the model `config.start` if there is one, the detector that is to be trained)."""
+    if config.start:
+        origin = load_checkpoint(store.resolve(config.start).path)
+        return origin, origin.build()
     arguments = dict(config.detector)
     torch.manual_seed(seed_of("weights", config.seed))
-    return build(DetectorSpec(arguments.pop("name", "resnet18"), arguments))
-
-
-def require_mode(mode: str) -> None:
-    """`ConfigError` for what is no mode of training."""
-    if mode not in MODES:
-        raise ConfigError(f'There is no mode "{mode}".', f"Choose one of: {', '.join(MODES)}.")
-
-
-def _frozen(detector: Detector, new: dict[str, Tensor], config: TrainConfig) -> Freeze | None:
-    require_mode(config.mode)
-    if config.mode == "unfrozen":
-        return None
-    if not new:
-        raise ConfigError(
-            f"Nothing of {config.start or 'a new detector'} was added by growth, so frozen nothing would learn.",
-            "Grow it first (deepcheck grow), or take mode unfrozen.",
-        )
-    return Freeze(detector, new)
+    return None, build(DetectorSpec(arguments.pop("name", "resnet18"), arguments))
 
 
 def _without_places(config: TrainConfig) -> dict[str, Any]:
