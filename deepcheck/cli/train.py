@@ -38,7 +38,7 @@ def command(
     mode: Annotated[
         str | None,
         typer.Option(
-            help="unfrozen; frozen: only what the last growth added learns; lora: only low-rank adapters (extra: lora).",
+            help="unfrozen; frozen: only what the last growth added learns; lora: low-rank adapters do (extra: lora).",
             show_default=False,
         ),
     ] = None,

@@ -11,8 +11,8 @@ def visible_points(bonafide: Scores, spoof: Scores, step: float = 0.02) -> tuple
     """(frr, far) of the points of `detection.det_curve` that differ to the eye, from (0, 1) to (1, 0).
 
     Of the points that share a cell of `step` times `step` in log-odds the first is kept; a DET plot, whose axes are
-    nearly those of log-odds, shows no difference. A rate of 0 or 1 counts as a quarter of a trial from there. However many
-    trials there are, some two thousand points remain.
+    nearly those of log-odds, shows no difference. A rate of 0 or 1 counts as a quarter of a trial from there. However
+    many trials there are, some two thousand points remain.
     """
     trials = tally(*both_classes(bonafide, spoof))
     frr, far = trials.frr, trials.fars[0]

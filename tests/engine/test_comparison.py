@@ -74,7 +74,7 @@ def test_pairs_tell_more_than_two_intervals():
 
 
 def test_chance_is_not_taken_for_a_difference():
-    p_values = [against(drawn("a", 1.0, seed), drawn("b", 1.0, 50 + seed))["eer"].p for seed in range(20)]
+    p_values = [against(drawn("a", 1.0, seed, 80), drawn("b", 1.0, 50 + seed, 80))["eer"].p for seed in range(20)]
     assert sum(p < 0.05 for p in p_values) <= 4
     assert max(p_values) > 0.5
     sure = against(drawn("a", 1.0, seed=0), drawn("b", 3.0, seed=1))["eer"]
