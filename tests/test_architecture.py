@@ -118,6 +118,7 @@ def test_no_circles():
         ("platformdirs", {"store.py"}),
         ("yaml", {"cli", "config.py", "store.py"}),
         ("matplotlib", {"plots"}),
+        ("peft", {"engine/lora.py"}),
     ],
 )
 def test_where_a_dependency_may_be_imported(package, where):

@@ -119,7 +119,7 @@ def run(request: Request) -> bool:
     ):
         if path is not None:
             # A folder whose name is no UTF-8 may have become the name of a source.
-            deliver(text().encode("utf-8", "backslashreplace").decode(), path)
+            deliver(text(), path)
     if request.plots is not None and evaluations:
         for path in draw_all(evaluations, swept, request.by, request.plots, request.plot_format):
             say(f"Drawn to {path}")

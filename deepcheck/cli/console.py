@@ -23,15 +23,21 @@ def say(message: str, style: str = "") -> None:
     err().print(Text(plain, style=style))
 
 
+class _Stdout(Console):
+    def on_broken_pipe(self) -> None:
+        """Leaves it to the command line, where `| head` is no error; rich would end the process with 1."""
+        raise BrokenPipeError
+
+
 def show(renderable: Any) -> None:
     """A table or the like on stdout, as wide as the terminal, 120 columns in a pipe."""
-    Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(renderable)
+    _Stdout(highlight=False, width=None if sys.stdout.isatty() else 120).print(renderable)
 
 
 def deliver(text: str, output: Path | None) -> None:
     """A finished document to `output`, whole or not at all, or to stdout."""
     if output is not None:
-        write_atomically(output, text)
+        write_atomically(output, text.encode("utf-8", "backslashreplace"))
         say(f"Written to {output}")
         return
     # As bytes: the terminal's encoding must not decide whether a file name can be reported.

@@ -84,6 +84,8 @@ def command(
     from deepcheck.config import StageConfig
     from deepcheck.errors import ConfigError
 
+    if mode not in ("frozen", "unfrozen"):
+        raise ConfigError(f'There is no mode "{mode}" after growth.', "Choose frozen or unfrozen.")
     stage = StageConfig("grow", layer=layer, neurons=neurons, part=part, init=init, recordings=recordings)
     growth = Growth(
         model,

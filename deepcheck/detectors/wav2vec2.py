@@ -65,6 +65,8 @@ class Wav2Vec2(Detector):
         self.head = nn.Linear(self.encoder.config.hidden_size, 1)
         for parameter in self._unread():
             parameter.requires_grad = False
+        # transformers would ask for the gradient of the waveform, which halves the speed where few weights learn.
+        self.encoder.feature_extractor._requires_grad = False
 
     def features(self, waveform: Tensor) -> Tensor:
         """(batch, samples) -> (batch, channels, frames), the output of the convolutions, 50 frames a second."""

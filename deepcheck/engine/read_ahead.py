@@ -67,6 +67,8 @@ def read_ahead(
                 yield item
     finally:
         stop.set()
+        for thread in threads:
+            thread.join(timeout=10)  # a process that ends while one is within a decoder is aborted
 
 
 def _changed(index: int, path: Path, change: Change) -> Iterator[Waveform]:

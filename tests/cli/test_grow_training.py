@@ -135,7 +135,7 @@ def test_a_sweep_prints_draws_and_keeps(base, corpus, recipe, home, tmp_path):
         (["--sweep"], "Give --data"),
         (["--init", "gradmax"], "needs data"),
         (["--sweep", "--data", "corpus", "--plot", "x.doc"], "Let the name end with"),
-        (["--data", "corpus", "--mode", "thawed"], 'There is no mode "thawed"'),
+        (["--data", "corpus", "--mode", "thawed"], 'no mode "thawed"'),
         (["--data", "corpus", "--layer", "9"], "no layer 9"),
         (["--data", "corpus", "--test-subset", "val", "--sweep"], "no folder corpus/val"),
     ],
