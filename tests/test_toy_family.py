@@ -136,7 +136,7 @@ def test_train(base):
 
 def test_eval(base, corpus, tmp_path):
     run("eval", "base", "--data", corpus, "--device", "cpu", "--json", tmp_path / "figures.json")
-    [figures] = json.loads((tmp_path / "figures.json").read_text())
+    [figures] = json.loads((tmp_path / "figures.json").read_text())["evaluations"]
     assert figures["trials"] == 24
     assert 0 <= figures["eer"] <= 1
 
