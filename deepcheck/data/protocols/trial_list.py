@@ -27,7 +27,7 @@ def read_list(
 ) -> tuple[Utterance, ...]:
     """The trials in `table` whose tags are `wanted`, with their recordings in `audio`.
 
-    Without `audio` no recording is looked for, and a path is no more than the name that is listed.
+    Without `audio` no recording is looked for, and the path of all is that of the list.
 
     Columns are separated by any white space; a header, empty lines and a byte-order mark are passed over. In a
     layout without `key` no trial has a label. Raises `DataError` with the line for other columns than those of a
@@ -38,7 +38,7 @@ def read_list(
     for name, fields, tags in _trials(table, layouts):
         if not wanted(tags):
             continue
-        path = audio.find(name) if audio is not None else Path(name)
+        path = audio.find(name) if audio is not None else table
         if path is None:
             missing.append(name)
         else:
