@@ -1,6 +1,7 @@
 """`deepcheck grow --sweep`: the table and the figure of EER by grown layer."""
 
 import json
+import os
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -31,6 +32,10 @@ def run_sweep(
     dry_run: bool,
 ) -> None:
     """Train each layer's growth, and print EER by layer; goes on where an unfinished sweep was."""
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise ConfigError(
+            "A sweep is no work for torchrun.", "Start it as one process."
+        )
     if plot is not None:
         check_format(plot)
     start, parent = growth.parent()

@@ -145,3 +145,8 @@ def test_errors_are_sentences(base, corpus, arguments, message, monkeypatch):
     said = failure("grow", "--neurons", 2, *arguments)
     assert message in said
     assert "Traceback" not in said
+
+
+def test_a_sweep_under_torchrun_is_refused(base, corpus, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "no work for torchrun" in failure("grow", "--sweep", "--neurons", 2, "--data", corpus)
