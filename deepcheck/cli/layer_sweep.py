@@ -33,9 +33,7 @@ def run_sweep(
 ) -> None:
     """Train each layer's growth, and print EER by layer; goes on where an unfinished sweep was."""
     if os.environ.get("WORLD_SIZE", "1") != "1":
-        raise ConfigError(
-            "A sweep is no work for torchrun.", "Start it as one process."
-        )
+        raise ConfigError("A sweep is no work for torchrun.", "Start it as one process.")
     if plot is not None:
         check_format(plot)
     start, parent = growth.parent()
