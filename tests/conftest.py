@@ -25,6 +25,7 @@ TINY_ENCODER = {
     "num_conv_pos_embedding_groups": 4,
 }
 
+TINY_DISTILLED = {"channels": [4, 3, 5, 4, 4, 6], "width": 32, "heads": 4, "neurons": 24, "layers": 2}
 
 # Thread pools of two processes on the same cores cost more than they gain on models this small.
 torch.set_num_threads(1)

@@ -1,9 +1,12 @@
 """Front ends: waveform (batch, samples) at 16 kHz -> features (batch, 1, bins, frames) in float32."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from deepcheck.audio.decode import SAMPLE_RATE
@@ -26,16 +29,24 @@ class Frontend(nn.Module):
 
     `transform` maps (batch, samples) to (batch, bins, frames). `normalise` says over what the features are
     brought to mean 0 and deviation 1: the whole `window`, each frequency `bin` over time (which also takes
-    away the colour of microphone and channel), or `none`.
+    away the colour of microphone and channel), or `none`. `frequencies_hz` are the centres of the bins, (bins,);
+    None where a bin is no band of frequencies.
     """
 
-    def __init__(self, transform: Callable[[Tensor], Tensor], bins: int, normalise: str) -> None:
+    def __init__(
+        self,
+        transform: Callable[[Tensor], Tensor],
+        bins: int,
+        normalise: str,
+        frequencies_hz: NDArray[np.float32] | None = None,
+    ) -> None:
         super().__init__()
         if normalise not in _NORMALISE:
             raise ConfigError(f'There is no normalisation "{normalise}".', f"Choose one of: {', '.join(_NORMALISE)}.")
         self.transform = transform
         self.bins = bins
         self.axes = _NORMALISE[normalise]
+        self.frequencies_hz = frequencies_hz
 
     def forward(self, waveform: Tensor) -> Tensor:
         # A spectrogram spans more decades than bfloat16 resolves: always float32, whatever surrounds it.
@@ -63,6 +74,7 @@ def build_frontend(settings: Mapping[str, Any]) -> Frontend:
 
 
 _NORMALISE: dict[str, tuple[int, ...]] = {"window": (-2, -1), "bin": (-1,), "none": ()}
+_LOWEST_HZ = 20.0
 _FLOOR = 1e-6  # -60 dB below unit power: the noise floor of codecs and quiet rooms is no evidence
 
 
@@ -78,11 +90,18 @@ def mel(*, bins: int = 80, window_ms: float = 25.0, hop_ms: float = 10.0, normal
         n_fft=_fft_size(window_ms),
         win_length=_samples(window_ms),
         hop_length=_samples(hop_ms),
-        f_min=20.0,
+        f_min=_LOWEST_HZ,
         n_mels=bins,
         normalized="window",
     )
-    return Frontend(nn.Sequential(transform, _Log()), bins, normalise)
+    return Frontend(nn.Sequential(transform, _Log()), bins, normalise, _mel_centres(bins))
+
+
+def _mel_centres(bins: int) -> NDArray[np.float32]:
+    """In Hz. Triangles touch on the scale of mels that torchaudio calls htk: 2595 log10(1 + f / 700)."""
+    lowest, highest = (2595 * math.log10(1 + f / 700) for f in (_LOWEST_HZ, SAMPLE_RATE / 2))
+    centres = np.linspace(lowest, highest, bins + 2)[1:-1]
+    return (700 * (10 ** (centres / 2595) - 1)).astype(np.float32)
 
 
 def log_linear(*, window_ms: float = 25.0, hop_ms: float = 10.0, normalise: str = "window") -> Frontend:
@@ -93,7 +112,9 @@ def log_linear(*, window_ms: float = 25.0, hop_ms: float = 10.0, normalise: str 
         hop_length=_samples(hop_ms),
         normalized="window",
     )
-    return Frontend(nn.Sequential(transform, _DropMean(), _Log()), _fft_size(window_ms) // 2, normalise)
+    size = _fft_size(window_ms)
+    centres = (np.arange(1, size // 2 + 1) * SAMPLE_RATE / size).astype(np.float32)
+    return Frontend(nn.Sequential(transform, _DropMean(), _Log()), size // 2, normalise, centres)
 
 
 class _DropMean(nn.Module):
@@ -116,7 +137,7 @@ def lfcc(
         SAMPLE_RATE,
         n_filter=filters,
         n_lfcc=bins,
-        f_min=20.0,
+        f_min=_LOWEST_HZ,
         log_lf=True,
         speckwargs={
             "n_fft": _fft_size(window_ms),

@@ -8,7 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(help="List models, look at one, choose the current one.", no_args_is_help=False)
+from deepcheck.cli import calibrate
+
+app = typer.Typer(help="List models, look at one, choose the current one, calibrate one.", no_args_is_help=False)
+app.command("calibrate")(calibrate.command)
 
 _Name = Annotated[str, typer.Argument(help="A model by name, or a file.")]
 
@@ -97,6 +100,10 @@ def show(
     rows |= {name.replace("_", " "): f"{value:.4f}" for name, value in card.metrics.items()}
     if card.thresholds:
         rows["thresholds"] = f"spoof at {card.thresholds.spoof:+.2f}, bona fide at {card.thresholds.bonafide:+.2f}"
+    rows |= {
+        f"after {name}": f"spoof at {band.spoof:+.2f}, bona fide at {band.bonafide:+.2f}, where these are wider"
+        for name, band in card.bands.items()
+    }
     if card.rates:
         rates = [
             f"{name.replace('_', ' ')} {card.rates[name]:.1%}" for name in ("false_alarm", "miss") if name in card.rates
@@ -106,10 +113,18 @@ def show(
             f"{card.rates['spoof']} spoof recordings kept aside"
         )
     for number, stage in enumerate(card.history, start=1):
-        rows[f"stage {number}"] = f"{stage['stage']}: {stage.get('train') or _surgery(stage)}"
+        told = stage.get("train") or _origin(stage) or stage.get("dev") or _surgery(stage)
+        rows[f"stage {number}"] = f"{stage['stage']}: {told}"
     for key, value in rows.items():
         table.add_row(Text(key, style="bold"), Text(value))
     print_out(table)
+
+
+def _origin(stage: Mapping[str, Any]) -> str:
+    if "from" not in stage:
+        return ""
+    revision = f", revision {stage['revision'][:12]}" if stage.get("revision") else ""
+    return f"{stage['from']}{revision}, labels {stage.get('labels')}"
 
 
 def _surgery(stage: Mapping[str, Any]) -> str:
@@ -140,20 +155,62 @@ def remove(name: Annotated[str, typer.Argument(help="One of your own models.")])
 
 @app.command("import")
 def import_model(
-    file: Annotated[Path, typer.Argument(help="A checkpoint that somebody sent.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE", help="A checkpoint that somebody sent, or hf:owner/name on the Hugging Face hub."
+        ),
+    ],
     name: Annotated[str | None, typer.Option(help="By default the name of the file.", show_default=False)] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            help="What the labels of a hub model mean, for instance spoof=fake,bonafide=real; needed where their "
+            "names leave a doubt.",
+            show_default=False,
+        ),
+    ] = None,
+    window: Annotated[float, typer.Option(help="Seconds that a hub model hears at a time.")] = 4.0,
 ) -> None:
-    """Copy a checkpoint into the store, after a look whether it is whole and can be built."""
+    """Copy a checkpoint into the store, after a look whether it is whole and can be built.
+
+    hf:owner/name stands for any audio-classification model of the Hugging Face
+    hub whose weights are safetensors, hf: and a folder for one that was
+    downloaded by other means. It is stored with all that it needs, and then
+    taken by its name like any other model. Until it is calibrated
+    (deepcheck models calibrate), it gives no verdicts.
+
+    Examples:
+
+      deepcheck models import from-a-colleague.safetensors
+
+      deepcheck models import hf:owner/name --labels spoof=fake,bonafide=real
+    """
     from deepcheck import store
-    from deepcheck.checkpoint import load_checkpoint, save_checkpoint
+    from deepcheck.checkpoint import load_checkpoint, save_checkpoint, snapshot
     from deepcheck.cli.console import say
+    from deepcheck.engine.model import HUB, from_hub
     from deepcheck.errors import ModelError
 
-    checkpoint = load_checkpoint(file)
-    checkpoint.build()
-    name = name or file.name.removesuffix(store.SUFFIX)
+    name = name or _short_name(source)
     place = store.place_of(name)
     if place.exists():
         raise ModelError(f'There is a model "{name}" already.', "Choose another --name.")
+    if source.startswith(HUB):
+        model = from_hub(source, labels, window)
+        checkpoint = snapshot(model.detector, model.card)
+        say(f"Its labels are taken so: {model.card.history[0]['labels']}")
+    else:
+        checkpoint = load_checkpoint(Path(source))
+        checkpoint.build()
     save_checkpoint(checkpoint.named(name), place)
     say(f"Stored as {name}.")
+
+
+def _short_name(source: str) -> str:
+    from deepcheck import store
+    from deepcheck.engine.model import HUB
+
+    if source.startswith(HUB):
+        return Path(source.removeprefix(HUB).partition("@")[0]).name
+    return Path(source).name.removesuffix(store.SUFFIX)

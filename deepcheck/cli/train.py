@@ -23,12 +23,14 @@ def command(
         str | None, typer.Option(help="The part of --dev, else of --data, to develop on.", show_default=False)
     ] = None,
     detector: Annotated[
-        str | None, typer.Option(help="resnet18, gru, lstm or wav2vec2 (see the README).", show_default=False)
+        str | None,
+        typer.Option(help="resnet18, gru, lstm, wav2vec2 or distilled (see the README).", show_default=False),
     ] = None,
     pretrained: Annotated[
         str | None,
         typer.Option(
-            help="A wav2vec 2.0 encoder to begin with: an id on the Hugging Face hub, or a local folder.",
+            help="What to begin with: a wav2vec 2.0 encoder (an id on the Hugging Face hub, or a folder), or a file "
+            "for the detector distilled (.safetensors; see examples/recipes/convert_distillmos.py).",
             show_default=False,
         ),
     ] = None,
@@ -75,6 +77,8 @@ def command(
 
       deepcheck train --pretrained facebook/wav2vec2-base --mode lora --lr 1e-4 --data manifest.csv
 
+      deepcheck train --pretrained distillmos.safetensors --lr 1e-4 --data manifest.csv
+
       torchrun --nproc-per-node 4 -m deepcheck train --data manifest.csv
     """
     from deepcheck.cli.conduct import as_overrides, conduct, data_flags
@@ -83,7 +87,7 @@ def command(
 
     flags = {
         **data_flags(data, protocol, subset, dev, dev_subset),
-        "detector.name": detector or ("wav2vec2" if pretrained else None),
+        "detector.name": detector or (_kept_in(pretrained) if pretrained else None),
         "detector.pretrained": pretrained,
         "start": start,
         "mode": mode,
@@ -98,3 +102,8 @@ def command(
     made = conduct(config_, fresh=fresh, output=output, tensorboard=tensorboard)
     if made.card.thresholds is not None:
         say(f"Next: deepcheck eval {config_.name} --data ...    or: deepcheck models use {config_.name}")
+
+
+def _kept_in(pretrained: str) -> str:
+    """The detector whose weights are kept like this: in one file, or in a folder or on the hub."""
+    return "distilled" if pretrained.endswith(".safetensors") else "wav2vec2"

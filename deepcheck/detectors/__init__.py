@@ -9,5 +9,7 @@ DETECTORS = Registry(
         "gru": "deepcheck.detectors.recurrent:GRU",
         "lstm": "deepcheck.detectors.recurrent:LSTM",
         "wav2vec2": "deepcheck.detectors.wav2vec2:Wav2Vec2",
+        "hub": "deepcheck.detectors.hub:Hub",
+        "distilled": "deepcheck.detectors.distilled:Distilled",
     },
 )

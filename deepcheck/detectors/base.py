@@ -3,12 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from deepcheck.card import DetectorSpec
 from deepcheck.detectors import DETECTORS
+from deepcheck.detectors.attention import AttentionMaps
 from deepcheck.errors import ConfigError
 from deepcheck.plasticity.units import Plastic, UnitGroup
 
@@ -16,9 +19,10 @@ from deepcheck.plasticity.units import Plastic, UnitGroup
 class Detector(Plastic):
     """Base of all detectors.
 
-    A subclass sets `spec` and implements `features`, `logit`, `groups` and `cam_target`; it then has train,
-    eval, scan, growing, pruning, saving and loading for nothing. What its constructor draws at random must be a
-    parameter or a persistent buffer: only those are in a file.
+    A subclass sets `spec` and implements `features`, `embedded` and `logit_of`, `groups` and `cam_target`; it then
+    has train, eval, scan, growing, pruning, saving and loading for nothing. One without an embedding implements
+    `logit` in the place of the two, and nothing will be known of how far a recording lies from what it was trained
+    on. What its constructor draws at random must be a parameter or a persistent buffer: only those are in a file.
     """
 
     spec: DetectorSpec
@@ -26,14 +30,29 @@ class Detector(Plastic):
     """Seconds of sound that one score is based on."""
     cpu_batch: ClassVar[int] = 8
     """Windows at a time on a CPU: a property of the architecture (cache), not of the machine."""
+    explainer: ClassVar[str] = "gradient-x-input"
+    """Which of `deepcheck.explain.EXPLAINERS` shows best what the score rests on."""
 
     def features(self, waveform: Tensor) -> Tensor:
         """(batch, samples) at 16 kHz -> what feature augmentations act on, (batch, ..., bins, frames)."""
         raise NotImplementedError
 
+    def embedded(self, features: Tensor) -> Tensor:
+        """Features -> (batch, values), what the last layer reads of a window."""
+        raise NotImplementedError
+
+    def logit_of(self, embedding: Tensor) -> Tensor:
+        """(batch, values), as `embedded` gives them -> (batch,) logit, higher = more bona fide."""
+        raise NotImplementedError
+
     def logit(self, features: Tensor) -> Tensor:
         """Features -> (batch,) logit, higher = more bona fide."""
-        raise NotImplementedError
+        return self.logit_of(self.embedded(features))
+
+    @property
+    def has_embedding(self) -> bool:
+        """Whether the logit is made from an embedding."""
+        return type(self).logit is Detector.logit
 
     def score(self, waveform: Tensor) -> Tensor:
         """(batch, samples) at 16 kHz -> (batch,) logit, higher = more bona fide."""
@@ -47,6 +66,26 @@ class Detector(Plastic):
 
     def cam_target(self) -> nn.Module:
         """The module whose output a class activation map is drawn from."""
+        raise NotImplementedError
+
+    def cam_grid(self) -> tuple[tuple[float, float], tuple[float, float]] | None:
+        """Where the cells of that map lie: (first, step) in bins of the features, and likewise in frames.
+
+        None: evenly over the features.
+        """
+        return None
+
+    def frequencies_hz(self) -> NDArray[np.float32] | None:
+        """The frequency of each bin of the features, (bins,), rising; None if their bins are no frequencies."""
+        return None
+
+    def features_s(self) -> float:
+        """The seconds that the frames of the features cover from the beginning of a window on: its own, unless the
+        features are padded beyond its end."""
+        return self.window_s
+
+    def attention_maps(self, waveform: Tensor) -> AttentionMaps:
+        """What the layers attend to in (batch, samples) at 16 kHz; only of detectors with attention."""
         raise NotImplementedError
 
 

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from deepcheck.audio.frontend import build_frontend
@@ -23,6 +25,7 @@ class Recurrent(Detector):
     """
 
     cpu_batch: ClassVar[int] = 16
+    explainer: ClassVar[str] = "gradient-x-input"
     cell: ClassVar[type[nn.GRU] | type[nn.LSTM]]
 
     def __init__(
@@ -66,9 +69,13 @@ class Recurrent(Detector):
         """(batch, samples) -> (batch, 1, bins, frames)."""
         return self.frontend(waveform)
 
-    def logit(self, features: Tensor) -> Tensor:
-        """(batch, 1, bins, frames) -> (batch,)."""
-        return self.head(self.dropout(self.states(features).mean(1))).squeeze(-1)
+    def embedded(self, features: Tensor) -> Tensor:
+        """(batch, 1, bins, frames) -> (batch, units), the mean over time of the last layer."""
+        return self.states(features).mean(1)
+
+    def logit_of(self, embedding: Tensor) -> Tensor:
+        """(batch, units) -> (batch,)."""
+        return self.head(self.dropout(embedding)).squeeze(-1)
 
     def states(self, features: Tensor) -> Tensor:
         """(batch, 1, bins, frames) -> (batch, frames // stack, units), the output of the last layer."""
@@ -94,6 +101,10 @@ class Recurrent(Detector):
     def cam_target(self) -> nn.Module:
         """The last recurrent layer."""
         return self.layers[-1]
+
+    def frequencies_hz(self) -> NDArray[np.float32] | None:
+        """Those of the front end."""
+        return self.frontend.frequencies_hz
 
 
 class GRU(Recurrent):

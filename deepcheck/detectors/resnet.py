@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from deepcheck.audio.frontend import build_frontend
@@ -42,6 +44,7 @@ class ResNet18(Detector):
     """
 
     cpu_batch: ClassVar[int] = 16
+    explainer: ClassVar[str] = "grad-cam"
 
     def __init__(
         self,
@@ -77,12 +80,12 @@ class ResNet18(Detector):
         features: Tensor = self.frontend(waveform)
         return features
 
-    def logit(self, features: Tensor) -> Tensor:
-        """(batch, 1, bins, frames) -> (batch,)."""
-        logit: Tensor = self.head(self.dropout(self.embedding(features)))
+    def logit_of(self, embedding: Tensor) -> Tensor:
+        """(batch, 8 * width) -> (batch,)."""
+        logit: Tensor = self.head(self.dropout(embedding))
         return logit.squeeze(-1)
 
-    def embedding(self, features: Tensor) -> Tensor:
+    def embedded(self, features: Tensor) -> Tensor:
         """(batch, 1, bins, frames) -> (batch, 8 * width), what the last layer reads."""
         x = F.relu(self.stem_norm(self.stem(features)))
         x = F.max_pool2d(x, 3, stride=2, padding=1)
@@ -107,3 +110,11 @@ class ResNet18(Detector):
     def cam_target(self) -> nn.Module:
         """The last block: (batch, 8 * width, bins / 32, frames / 32)."""
         return self.blocks[-1]
+
+    def cam_grid(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Five times a stride of 2 with even padding: the first cell is centred on bin and frame 0, steps are 32."""
+        return (0, 32), (0, 32)
+
+    def frequencies_hz(self) -> NDArray[np.float32] | None:
+        """Those of the front end."""
+        return self.frontend.frequencies_hz

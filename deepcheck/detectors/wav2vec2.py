@@ -1,6 +1,6 @@
 """wav2vec 2.0 (Baevski et al. 2020, arXiv:2006.11477) with a pooled linear head."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from deepcheck.audio.torchaudio_import import import_torchaudio
 from deepcheck.card import DetectorSpec
+from deepcheck.detectors.attention import AttentionMaps, attention_of
 from deepcheck.detectors.base import Detector
 from deepcheck.errors import ConfigError, ModelError
 from deepcheck.plasticity.groups import attention_heads, ffn_neurons, head_dimensions
@@ -39,6 +40,7 @@ class Wav2Vec2(Detector):
     """
 
     cpu_batch: ClassVar[int] = 4
+    explainer: ClassVar[str] = "attention-rollout"
 
     def __init__(
         self,
@@ -74,15 +76,23 @@ class Wav2Vec2(Detector):
         deviation = waveform.std(-1, keepdim=True)
         return self.encoder.feature_extractor((waveform - mean) / (deviation + 1e-5))
 
-    def logit(self, features: Tensor) -> Tensor:
-        """(batch, channels, frames) -> (batch,)."""
-        return self.head(self.dropout(self.states(features).mean(1))).squeeze(-1)
+    def embedded(self, features: Tensor) -> Tensor:
+        """(batch, channels, frames) -> (batch, hidden), the mean over time."""
+        return self.states(features).mean(1)
+
+    def logit_of(self, embedding: Tensor) -> Tensor:
+        """(batch, hidden) -> (batch,)."""
+        return self.head(self.dropout(embedding)).squeeze(-1)
 
     def states(self, features: Tensor) -> Tensor:
         """(batch, channels, frames) -> (batch, frames, hidden)."""
+        return self.pooled(self.outputs(features))
+
+    def outputs(self, features: Tensor) -> list[Tensor]:
+        """(batch, channels, frames) -> the last output, or that of each layer: (batch, frames, hidden) each."""
         hidden, _ = self.encoder.feature_projection(features.transpose(1, 2))
         if self.pool == "mean":
-            return self.encoder.encoder(hidden).last_hidden_state
+            return [self.encoder.encoder(hidden).last_hidden_state]
         outputs: list[Tensor] = []
         hooks = [
             layer.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
@@ -93,8 +103,20 @@ class Wav2Vec2(Detector):
         finally:
             for hook in hooks:
                 hook.remove()
-        every = torch.stack(outputs, -1)
+        return outputs
+
+    def pooled(self, outputs: Sequence[Tensor]) -> Tensor:
+        """What `outputs` gives -> (batch, frames, hidden)."""
+        if self.pool == "mean":
+            return outputs[-1]
+        every = torch.stack(tuple(outputs), -1)
         return every @ self.layer_weights.softmax(0).to(every.dtype)
+
+    def attention_maps(self, waveform: Tensor) -> AttentionMaps:
+        """What the layers of the encoder attend to, 50 frames a second."""
+        with attention_of(layer.attention for layer in self.encoder.encoder.layers) as maps:
+            outputs = self.outputs(self.features(waveform))
+        return AttentionMaps(maps, outputs, lambda states: self.logit_of(self.pooled(states).mean(1)))
 
     def groups(self) -> list[UnitGroup]:
         """Of each layer the heads, the dimensions inside them, and the neurons of the feed-forward part."""

@@ -34,6 +34,8 @@ def choose_layers(text: str, groups: Sequence[UnitGroup], seed: int = 0) -> list
     Layers count from 1 in the order of the forward pass. `ConfigError` for one that the model does not have.
     """
     known = sorted({group.layer for group in groups})
+    if not known:
+        raise ConfigError("No layer of this model can grow or shrink.", "Those of the project's own detectors can.")
     if text == "all":
         return known
     if text == "random":

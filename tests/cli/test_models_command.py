@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+from detectors.hub_models import save_model
 from typer.testing import CliRunner
 
 from deepcheck import store
@@ -135,3 +136,62 @@ def test_import_refuses_what_cannot_be_used(path_of, tmp_path, home):
     assert "cannot be the name" in run("import", tmp_path / "my model.safetensors", code=1).stderr
     assert "cannot be read" in run("import", tmp_path / "nowhere.safetensors", code=1).stderr
     assert sorted((home / "models").glob("*")) == [*before, home / "models" / "mine.safetensors"]
+
+
+def test_import_from_the_hub(tmp_path, home):
+    save_model(tmp_path / "detector")
+    result = run("import", f"hf:{tmp_path / 'detector'}", "--window", "1")
+    assert result.stderr == "Its labels are taken so: bonafide=real,spoof=fake\nStored as detector.\n"
+    stored = load_checkpoint(home / "models" / "detector.safetensors")
+    assert (stored.card.name, stored.card.spec.name, stored.card.calibration) == ("detector", "hub", None)
+    assert stored.card.parameters == sum(p.numel() for p in stored.build().parameters())
+    assert str(tmp_path) not in json.dumps(stored.card.history) + json.dumps(stored.card.spec.arguments)
+    assert "import: hf:detector, labels bonafide=real,spoof=fake" in " ".join(run("show", "detector").stdout.split())
+    assert "hub" in rows(run())["detector"]
+    assert "already" in run("import", f"hf:{tmp_path / 'detector'}", code=1).stderr
+
+
+def test_import_from_the_hub_with_labels(tmp_path, home):
+    save_model(tmp_path / "detector", labels=("LABEL_0", "LABEL_1"))
+    place = f"hf:{tmp_path / 'detector'}"
+    asked = run("import", place, code=1).stderr
+    assert "LABEL_0, LABEL_1" in asked
+    assert "--labels" in asked
+    run("import", place, "--labels", "spoof=LABEL_0,bonafide=LABEL_1", "--name", "mine", "--window", 1)
+    run("import", place, "--labels", "spoof=LABEL_1,bonafide=LABEL_0", "--name", "swapped", "--window", 1)
+    sound = torch.randn(2, 16_000)
+    mine, swapped = (load_checkpoint(store.place_of(name)).build() for name in ("mine", "swapped"))
+    assert torch.equal(mine.score(sound), -swapped.score(sound))
+
+
+def test_import_from_the_hub_refuses_what_cannot_be_used(tmp_path):
+    assert "There is no folder" in run("import", f"hf:{tmp_path}/nowhere", code=1).stderr
+    assert "no weights in the format safetensors" in run("import", f"hf:{tmp_path}", "--name", "x", code=1).stderr
+    save_model(tmp_path / "short", "audio-spectrogram-transformer")
+    assert "sees 1.01 s" in run("import", f"hf:{tmp_path}/short", code=1).stderr
+
+
+def test_a_model_from_the_hub_is_calibrated_and_asked_for_its_opinion(tmp_path, corpus, stored_model):
+    save_model(tmp_path / "theirs", labels=("A", "B"))
+    for spoof, bonafide in ("AB", "BA"):  # of random weights, one order is better than chance
+        labels = f"spoof={spoof},bonafide={bonafide}"
+        run("import", f"hf:{tmp_path / 'theirs'}", "--name", spoof, "--labels", labels, "--window", 1)
+    calibrated = [
+        name
+        for name in "AB"
+        if CliRunner()
+        .invoke(app, ["models", "calibrate", name, "--data", str(corpus), "--conditions", "none", "--device", "cpu"])
+        .exit_code
+        == 0
+    ]
+    [name] = calibrated
+    arguments = ["scan", str(corpus / "bonafide"), "--model", f"{name}-calibrated", "--model", stored_model("own")]
+    result = CliRunner().invoke(app, [*arguments, "--format", "jsonl", "--device", "cpu"])
+    assert result.exit_code == 0, result.stderr
+    documents = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(documents) == 12
+    for document in documents:
+        theirs, own = document["opinions"]
+        assert (theirs["model"], own["model"]) == (f"{name}-calibrated", "own")
+        assert document["llr"] == pytest.approx((theirs["llr"] + own["llr"]) / 2, abs=1e-5)
+        assert "uncalibrated" not in [note["name"] for note in document["notes"]]

@@ -1,13 +1,16 @@
 import numpy as np
 import pytest
 import torch
+from conftest import speechlike, write_wav
+from detectors.hub_models import save_model
 
 from deepcheck import store
-from deepcheck.checkpoint import same_tensors
-from deepcheck.engine.model import load
+from deepcheck.checkpoint import same_tensors, save_checkpoint, snapshot
+from deepcheck.engine.model import from_hub, load
 from deepcheck.engine.score import Scorer
 from deepcheck.errors import ModelError
 from deepcheck.files import sha256
+from deepcheck.scanner.panel import Panel
 
 
 def test_by_name_by_file_and_by_default(stored_model, home, tmp_path, monkeypatch):
@@ -54,3 +57,37 @@ def test_errors(stored_model, home, tmp_path):
     (home / "models" / "text.safetensors").write_text("hello, this is text")
     with pytest.raises(ModelError, match="is not a safetensors file"):
         load("text")
+
+
+@pytest.mark.parametrize("kind", ["wav2vec2", "audio-spectrogram-transformer"])
+def test_a_model_of_the_hub_is_the_same_by_its_place_and_by_its_name(tmp_path, home, kind):
+    settings = {"max_length": 1024} if kind.startswith("audio") else {}
+    save_model(tmp_path / "theirs", kind, **settings)
+    if settings:
+        import transformers
+
+        transformers.ASTFeatureExtractor(num_mel_bins=32, max_length=1024).save_pretrained(tmp_path / "theirs")
+    by_place = load(f"hf:{tmp_path / 'theirs'}")
+    assert by_place.card.name == f"hf:{tmp_path / 'theirs'}"
+    assert (by_place.card.calibration, by_place.card.thresholds) == (None, None)
+    assert by_place.path == tmp_path / "theirs"
+    assert not by_place.detector.training
+    save_checkpoint(snapshot(by_place.detector, by_place.card), home / "models" / "mine.safetensors")
+    by_name = load("mine")
+    files = [write_wav(tmp_path / f"{i}.wav", speechlike(4.5 + i, seed=i)) for i in range(2)]
+    expected = dict(Panel([by_place], device="cpu").results(files, 1))
+    found = dict(Panel([by_name], device="cpu").results(files, 1))
+    assert [found[i].llr for i in (0, 1)] == [expected[i].llr for i in (0, 1)]
+    assert {(result.verdict, result.notes[-1].name) for result in found.values()} == {("inconclusive", "uncalibrated")}
+    settings = dict(Panel([by_name], device="cpu").basis().settings)
+    assert settings["labels"] == "bonafide=real,spoof=fake"
+
+
+def test_the_labels_of_a_model_of_the_hub(tmp_path):
+    save_model(tmp_path / "theirs", labels=("A", "B"))
+    place = f"hf:{tmp_path / 'theirs'}"
+    one, other = (load(place, labels=labels) for labels in ("spoof=A,bonafide=B", "spoof=B,bonafide=A"))
+    sound = torch.randn(2, 64_000)
+    assert torch.equal(one.detector.score(sound), -other.detector.score(sound))
+    assert one.sha256 != other.sha256
+    assert from_hub(place, "spoof=A,bonafide=B", 2.0).detector.window_s == 2.0

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import TINY_DISTILLED
 from conftest import TINY_ENCODER as ENCODER
 
 from deepcheck.card import Card, DetectorSpec
@@ -23,11 +24,16 @@ FAMILIES = {
     "bi-lstm": DetectorSpec("lstm", {"units": [5, 7], "bidirectional": True, **MEL}),
     "wav2vec2": DetectorSpec("wav2vec2", {"config": ENCODER, "window_s": 1.0}),
     "wav2vec2-stable": DetectorSpec("wav2vec2", {"config": STABLE, "pool": "mean", "window_s": 1.0}),
+    "distilled": DetectorSpec("distilled", {**TINY_DISTILLED, "pool": "layers", "window_s": 1.0}),
 }
+LAYERS = {"wav2vec2": "encoder.encoder.layers", "wav2vec2-stable": "encoder.encoder.layers", "distilled": "layers"}
 ENCODER_WIDTHS = {
-    f"encoder.encoder.layers.{i}.{name}": width
-    for i in range(2)
-    for name, width in (("attention.heads", 4), ("attention.head-dims", 8), ("ffn", 24))
+    family: {
+        f"{layers}.{i}.{name}": width
+        for i in range(2)
+        for name, width in (("attention.heads", 4), ("attention.head-dims", 8), ("ffn", 24))
+    }
+    for family, layers in LAYERS.items()
 }
 WIDTHS = {
     "resnet18": {f"blocks.{i}.conv1": 4 << i // 2 for i in range(8)},
@@ -35,8 +41,7 @@ WIDTHS = {
     "bi-gru": {"layers.0.units": 6},
     "lstm": {"layers.0.units": 6},
     "bi-lstm": {"layers.0.units": 5, "layers.1.units": 7},
-    "wav2vec2": ENCODER_WIDTHS,
-    "wav2vec2-stable": ENCODER_WIDTHS,
+    **ENCODER_WIDTHS,
 }
 CASES = [(family, group) for family, widths in WIDTHS.items() for group in widths]
 
@@ -56,7 +61,8 @@ def lived_in(family, seed=0):
 
 def features_of(family, batch=6, seed=3, dtype=torch.float64):
     generator = torch.Generator().manual_seed(seed)
-    shape = (batch, 16, 12) if family.startswith("wav2vec2") else (batch, 1, 6, 20)
+    own = {"wav2vec2": (16, 12), "wav2vec2-stable": (16, 12), "distilled": (2, 161, 12)}
+    shape = (batch, *own.get(family, (1, 6, 20)))
     return torch.randn(shape, generator=generator).to(dtype)
 
 
@@ -186,11 +192,11 @@ def test_spec_and_widths_rebuild_what_was_grown_and_pruned_and_grown(family):
 
 @pytest.mark.parametrize("order", [("heads", "head-dims"), ("head-dims", "heads")])
 @pytest.mark.parametrize("init", sorted(INITS))
-@pytest.mark.parametrize("family", ["wav2vec2", "wav2vec2-stable"])
+@pytest.mark.parametrize("family", LAYERS)
 def test_heads_and_their_dimensions_grow_together(family, init, order):
     model, features = lived_in(family).double(), features_of(family)
     before = model.logit(features).detach()
-    attention = "encoder.encoder.layers.1.attention"
+    attention = f"{LAYERS[family]}.1.attention"
     adds = {f"{attention}.{part}": 1 if part == "heads" else 3 for part in order}
     grow_groups(model, adds, init, features=features)
     changed = difference(model, features, before)

@@ -16,6 +16,7 @@ GROWTHS = {
     "resnet18": ["blocks.0.conv1", "blocks.1.conv1", "blocks.5.conv1"],
     "bi-gru": ["layers.0.units"],
     "wav2vec2": list(WIDTHS["wav2vec2"])[3:] + list(WIDTHS["wav2vec2"])[:1],
+    "distilled": list(WIDTHS["distilled"])[2:],
 }
 OPTIMIZERS = {
     "adamw": lambda p: torch.optim.AdamW(p, lr=3e-3, weight_decay=0.1),

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import TINY_ENCODER
+from conftest import TINY_DISTILLED, TINY_ENCODER
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from test_families import (
     FAMILIES,
+    LAYERS,
     MEL,
     STABLE,
     difference,
@@ -65,6 +66,14 @@ def encoders(draw, config, pool):
     return DetectorSpec("wav2vec2", {"config": {**config, **shape}, "pool": pool, "window_s": 1.0})
 
 
+@st.composite
+def distilled(draw):
+    heads, dims = draw(st.integers(1, 4)), draw(st.integers(3, 8))
+    shape = {"heads": heads, "width": heads * dims, "neurons": draw(st.integers(1, 20)), "layers": 2}
+    pool = draw(st.sampled_from(["last", "layers"]))
+    return DetectorSpec("distilled", {**TINY_DISTILLED, **shape, "pool": pool, "window_s": 1.0})
+
+
 WIDE = {
     "resnet18": resnets(),
     "gru": recurrent("gru", False),
@@ -73,6 +82,7 @@ WIDE = {
     "bi-lstm": recurrent("lstm", True),
     "wav2vec2": encoders(TINY_ENCODER, "layers"),
     "wav2vec2-stable": encoders(STABLE, "mean"),
+    "distilled": distilled(),
 }
 # The table's own detector is among the examples.
 SPECS = {family: st.just(spec) | WIDE[family] for family, spec in FAMILIES.items()}
@@ -80,8 +90,7 @@ MIXTURE = "mixture"
 PARTS_OF = {
     **dict.fromkeys(FAMILIES, ("units",)),
     "resnet18": ("channels",),
-    "wav2vec2": ("heads", "head-dims", "ffn"),
-    "wav2vec2-stable": ("heads", "head-dims", "ffn"),
+    **dict.fromkeys(LAYERS, ("heads", "head-dims", "ffn")),
 }
 PARTS = [(family, part) for family, parts in PARTS_OF.items() for part in (*parts, MIXTURE)]
 # Net2net splits the reading weights of old units among them and their copies.
@@ -318,7 +327,7 @@ LAYOUTS = {
     "directions": (("bi-gru", "bi-lstm"), "units", lambda span: span.reads and span.blocks == 2),
     "gates": (("gru", "bi-gru", "lstm", "bi-lstm"), "units", lambda span: span.dim == 0 and span.blocks > 2),
     "heads": (
-        ("wav2vec2", "wav2vec2-stable"),
+        tuple(LAYERS),
         "head-dims",
         lambda span: span.tensor.endswith("out_proj.weight"),
     ),
@@ -354,14 +363,14 @@ def test_reading_weights_that_are_not_zero_are_wrong(family, part, data, add):
     assert difference(model, features, before) > CLEARLY
 
 
-@pytest.mark.parametrize("family", ["wav2vec2", "wav2vec2-stable"])
+@pytest.mark.parametrize("family", LAYERS)
 @examples(8)
 @given(add=ADDED, layer=st.integers(0, 1), seed=SEEDS)
 def test_a_scale_that_follows_the_size_of_heads_is_wrong(family, add, layer, seed):
     model = lived_in(FAMILIES[family], seed).double()
     features = features_of(family)
     before = model.logit(features).detach()
-    name = f"encoder.encoder.layers.{layer}.attention"
+    name = f"{LAYERS[family]}.{layer}.attention"
     grow_groups(model, {f"{name}.head-dims": add})
     assert difference(model, features, before) <= EXACTLY
     attention = model.get_submodule(name)
