@@ -8,26 +8,43 @@ from rich.table import Table
 from rich.text import Text
 
 from deepcheck.reports import Style
-from deepcheck.reports.text import seconds, visible
-from deepcheck.scanner.result import BONAFIDE, INCONCLUSIVE, SPOOF, Basis, FileResult, Report
+from deepcheck.reports.text import plain, seconds, visible
+from deepcheck.reports.words import (
+    NOT_COMPLETE,
+    VERDICTS,
+    agreement,
+    count,
+    disputed,
+    explain,
+    legend,
+    percent,
+    span,
+    widened,
+)
+from deepcheck.scanner.result import BONAFIDE, INCONCLUSIVE, NOT_SCORED, SPOOF, FileResult, Report
 
-_COLOURS = {SPOOF: "bold red", INCONCLUSIVE: "yellow", BONAFIDE: "green", "not scored": "dim"}
+_COLOURS = {SPOOF: "bold red", INCONCLUSIVE: "yellow", BONAFIDE: "green", NOT_SCORED: "dim"}
+_MOST_STRETCHES = 3  # of a file that are shown
 
 
 def render(report: Report, style: Style | None = None) -> str:
-    """The table, a line of counts, and the basis of the verdicts in words."""
+    """The table, a line of counts, what the notes say, and the basis of the verdicts in words."""
     style = style or Style()
     console = Console(
         file=io.StringIO(), width=style.width, force_terminal=style.color, no_color=not style.color, highlight=False
     )
-    console.print(Group(_table(report), _counts(report), Text(explain(report.basis), style="dim")))
+    notes = legend(report)
+    words = ["", *notes, *([""] if notes else []), explain(report.basis), widened(report)]
+    below = Text("\n".join(words).rstrip(), style="dim")
+    incomplete = [] if report.complete else [Text(NOT_COMPLETE, style="bold yellow")]
+    console.print(Group(_table(report), *incomplete, _counts(report), below))
     assert isinstance(console.file, io.StringIO)
     lines = console.file.getvalue().splitlines()
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def _table(report: Report) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("file", overflow="fold", ratio=1)
     table.add_column("length", justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
@@ -40,58 +57,46 @@ def _table(report: Report) -> Table:
 
 
 def _cells(result: FileResult) -> list[Text]:
-    verdict = result.verdict or "not scored"
+    verdict = result.verdict or NOT_SCORED
     cells = [Text(seconds(result.duration_s)), Text(verdict, style=_COLOURS[verdict])]
-    if result.llr is None or result.p_spoof is None or result.suspicious is None:
-        return [*cells, Text(""), Text(""), Text(result.reason or "", style="dim")]
-    stretch = result.suspicious
-    where = f"{seconds(stretch.start_s)} - {seconds(stretch.end_s)}"
-    alone = len(result.windows) == 1
+    if result.llr is None or result.suspicious is None:
+        return [*cells, Text(""), Text(""), Text("\n".join([plain(result.reason or ""), *_notes(result)]), style="dim")]
     return [
         *cells,
         Text(f"{result.llr:+.2f}"),
-        Text(percent(result.p_spoof)),
-        Text("(one window)" if alone else f"{where} ({stretch.llr:+.2f})", style="dim" if alone else ""),
+        Text("" if result.p_spoof is None else percent(result.p_spoof)),
+        _evidence(result),
     ]
 
 
-def percent(share: float) -> str:
-    """A share as a percentage that never rounds to certainty."""
-    if share < 0.001:
-        return "<0.1 %"
-    return ">99.9 %" if share > 0.999 else f"{100 * share:.1f} %"
+def _evidence(result: FileResult) -> Text:
+    """The suspicious stretches, or where there are none the lowest window; below, whether models agree, and notes."""
+    assert result.suspicious is not None
+    text = Text()
+    if len(result.windows) == 1:
+        text.append("(one window)", style="dim")
+    elif not result.stretches:
+        text.append(span(result.suspicious))
+    else:
+        text.append("\n".join(map(span, result.stretches[:_MOST_STRETCHES])))
+        if len(result.stretches) > _MOST_STRETCHES:
+            text.append(f"\nand {len(result.stretches) - _MOST_STRETCHES} more", style="dim")
+    if agreement(result):
+        text.append(f"\n{agreement(result)} agree", style="yellow" if disputed(result) else "dim")
+    for note in _notes(result):
+        text.append(f"\n{note}", style="dim")
+    return text
+
+
+def _notes(result: FileResult) -> list[str]:
+    return [plain(", ".join(note.name for note in result.notes))] if result.notes else []
 
 
 def _counts(report: Report) -> Text:
     counts = report.counts()
-    line = Text(f"{len(report)} file{'s' if len(report) != 1 else ''}: ")
-    parts = [(verdict, counts[verdict]) for verdict in _COLOURS if counts[verdict]]
-    for i, (verdict, count) in enumerate(parts):
+    parts = [(verdict, counts[verdict]) for verdict in VERDICTS if counts[verdict]]
+    line = Text(f"{count(len(report), 'file')}{': ' if parts else ''}")
+    for i, (verdict, number) in enumerate(parts):
         line.append(", " if i else "")
-        line.append(f"{count} {verdict}", style=_COLOURS[verdict])
+        line.append(f"{number} {verdict}", style=_COLOURS[verdict])
     return line
-
-
-def explain(basis: Basis) -> str:
-    """What the numbers mean and what they rest on, in a few sentences."""
-    low, high = basis.thresholds.spoof, basis.thresholds.bonafide
-    text = (
-        "\nThe score is the natural logarithm of a likelihood ratio: above 0 the recording fits genuine speech "
-        f"better, below 0 synthetic speech. Verdict: spoof at {low:+.2f} or below, bona fide at {high:+.2f} or above, "
-        f"inconclusive between. P(spoof) supposes that {100 * basis.prior:g} % of such recordings are spoofs (--prior)."
-    )
-    if basis.bonafide is None:
-        text += " The threshold for spoof was set by hand."
-    else:
-        text += (
-            f" The thresholds were fitted on {basis.bonafide} genuine and {basis.spoof} synthetic recordings kept "
-            f"aside in training: there {_promise(basis.false_alarm, 'genuine recordings are called spoof')} and "
-            f"{_promise(basis.miss, 'spoofs are called bona fide')} ({100 * (basis.confidence or 0):g} % confidence). "
-            "On other material the rates differ; a verdict is evidence, not proof."
-        )
-    return f"{text}\nModel {basis.model} ({basis.model_sha256[:12]}), deepcheck {basis.version}."
-
-
-def _promise(rate: float | None, what: str) -> str:
-    # Too small a development set shows nothing, however well it was told apart.
-    return f"too few to promise how many {what}" if rate is None else f"at most {100 * rate:g} % of {what}"

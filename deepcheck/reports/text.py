@@ -4,10 +4,30 @@ from pathlib import Path
 
 from deepcheck.files import exact
 
+# What a spreadsheet may take for the beginning of a formula (OWASP, "CSV Injection"), full-width signs included.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+def plain(text: str) -> str:
+    """The text with control characters (new lines, terminal escapes, text direction marks) written out."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
 
 def visible(path: Path) -> str:
-    """The path with control characters (new lines, terminal escapes, text direction marks) written out."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in exact(path))
+    """The path with control characters written out."""
+    return plain(exact(path))
+
+
+def path_cell(path: str) -> str:
+    """The path for a cell of a spreadsheet, which runs what starts like a formula; `./` before it is the same file."""
+    return f"./{path}" if path.startswith(_FORMULA) else path
+
+
+def cell(text: str) -> str:
+    """Any other text for a cell of a spreadsheet; an apostrophe before what starts like a formula makes it text."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def seconds(value: float | None) -> str:

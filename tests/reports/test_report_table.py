@@ -4,18 +4,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from report_examples import EMPTY, INTERRUPTED, REPORT, SPLICED, TWO_MODELS, hostile
+from report_examples import HOSTILE as HOSTILE_NAMES
 
 from deepcheck.audio.quality import Quality
 from deepcheck.engine.score import WindowScore
 from deepcheck.metrics.calibration import Thresholds
 from deepcheck.reports import REPORTS, Style
 from deepcheck.reports.table import explain, percent, render
-from deepcheck.scanner.result import Basis, FileResult, Report, Stretch
+from deepcheck.scanner.result import Basis, FileResult, Note, Opinion, Report, Stretch
 
 BASIS = Basis("tiny", "0123456789abcdef" * 4, "0.1.0", Thresholds(-1.234, 2.5), 0.5, 0.01, 0.05, 0.95, 500, 400)
 WINDOWS = (WindowScore(0.0, 4.0, 1.0, Quality.SPEECH, 1.0), WindowScore(58.0, 62.0, -4.5, Quality.SPEECH, 0.5))
 SCORED = FileResult(
     Path("in/voice.wav"),
+    "scored",
     verdict="spoof",
     llr=-2.71828,
     p_spoof=0.938123,
@@ -68,7 +71,7 @@ def test_row_of_a_file_of_one_window():
 
 def test_row_of_a_file_without_score_gives_the_reason():
     assert cells(line_with("bad.wav", SCORED, BAD)) == ["bad.wav", "not scored", "the file is empty"]
-    silent = FileResult(Path("s.wav"), duration_s=61.0, speech_s=0.0, reason="no speech found")
+    silent = FileResult(Path("s.wav"), "no speech", duration_s=61.0, speech_s=0.0, reason="no speech found")
     assert cells(line_with("s.wav", silent)) == ["s.wav", "1:01.0", "not scored", "no speech found"]
 
 
@@ -140,7 +143,7 @@ def test_no_colours_unless_asked_for():
     assert "\x1b" not in render(Report((SCORED, SHORT, BAD), BASIS), Style(120, color=False))
 
 
-@pytest.mark.parametrize("width", [80, 100, 120, 200])
+@pytest.mark.parametrize("width", [70, 80, 81, 90, 100, 120, 200])
 def test_long_names_and_reasons_are_folded_to_the_width_and_nothing_is_lost(width):
     name = "a-rather-long-folder/" * 12 + "with-a-recording-in-it.wav"
     reason = "the file is truncated: its header promises 3.0 s, the sound ends after 1.5 s"
@@ -182,6 +185,138 @@ def test_percent_never_claims_certainty():
         assert percent(i / 100_000) not in {"100.0 %", "0.0 %"}
 
 
+# --- where, what is to be known, and what others say
+
+
+def test_the_whole_document():
+    assert render(INTERRUPTED, Style(80)).splitlines() == [
+        "",
+        " file            length  verdict     score  P(spoof)  most suspicious",
+        " ──────────────────────────────────────────────────────────────────────",
+        " in/spliced.mp3    12.0  spoof       -1.25    77.7 %  2.0 - 6.0 (-4.50)",
+        "                                                      re-encoded, quiet",
+        " in/call.wav        6.0  bona fide   +2.50     7.6 %  2.0 - 6.0 (+2.25)",
+        "                                                      telephone",
+        " mute.wav           3.0  not scored                   no speech found",
+        " bad.wav                 not scored                   the file is empty",
+        "",
+        "Not complete: the scan was interrupted, and files that it did not reach are",
+        "missing.",
+        "4 files: 1 spoof, 1 bona fide, 2 not scored",
+        "",
+        "re-encoded (1 file): It was encoded more than once.",
+        "quiet (1 file): The level is low.",
+        "telephone (1 file): It has the bandwidth of a telephone.",
+        "",
+        "The score is the natural logarithm of a likelihood ratio: above 0 the recording",
+        "fits genuine speech better, below 0 synthetic speech. Verdict: spoof at -1.00 or",
+        "below, bona fide at +1.00 or above, inconclusive between. P(spoof) supposes that",
+        "50 % of such recordings are spoofs (--prior). The thresholds were fitted on 500",
+        "genuine and 400 synthetic recordings kept aside in training: there at most 1 %",
+        "of genuine recordings are called spoof and at most 5 % of spoofs are called bona",
+        "fide (95 % confidence). On other material the rates differ; a verdict is",
+        "evidence, not proof.",
+        "Model tiny (0123456789ab), deepcheck 0.1.0.",
+        "Wider inconclusive band where the model is known to be weaker: telephone (1",
+        "file: spoof at -3.00 or below, bona fide at +2.00 or above).",
+    ]
+
+
+def last_column(*results: FileResult) -> list[str]:
+    found = lines(*results)
+    start = next(line for line in found if "P(spoof)" in line).index("most suspicious")
+    return [line[start:] for line in found[3 : next(i for i, line in enumerate(found) if i > 3 and not line)]]
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        (0, ["58.0 - 1:02.0 (-4.50)"]),  # none is suspicious by itself: the lowest window
+        (1, ["0.0 - 4.0 (-2.00)"]),
+        (3, ["0.0 - 4.0 (-2.00)", "10.0 - 14.0 (-2.00)", "20.0 - 24.0 (-2.00)"]),
+        (4, ["0.0 - 4.0 (-2.00)", "10.0 - 14.0 (-2.00)", "20.0 - 24.0 (-2.00)", "and 1 more"]),
+        (50, ["0.0 - 4.0 (-2.00)", "10.0 - 14.0 (-2.00)", "20.0 - 24.0 (-2.00)", "and 47 more"]),
+    ],
+)
+def test_suspicious_stretches(number, shown):
+    stretches = tuple(Stretch(10.0 * i, 10.0 * i + 4, -2.0) for i in range(number))
+    assert last_column(replace(SCORED, stretches=stretches)) == shown
+
+
+def test_notes_are_named_in_the_row_and_explained_once_below():
+    clipped = (Note("clipped", "2 % of it is clipped."), Note("quiet", "The level is low."))
+    more = (Note("clipped", "9 % of it is clipped."),)
+    found = lines(replace(SCORED, notes=clipped), replace(SHORT, notes=more), replace(BAD, notes=more))
+    rows = "\n".join(found[3:])
+    assert rows.index("clipped, quiet") < rows.index("short.wav") < rows.index("bad.wav")
+    assert rows.count("clipped, quiet") == 1
+    assert "clipped (3 files), for instance: 2 % of it is clipped." in found
+    assert "quiet (1 file): The level is low." in found
+    assert "clipped" in last_column(BAD, replace(BAD, notes=more))[2]
+
+
+def test_agreement_of_several_models():
+    report = TWO_MODELS
+    found = render(report, Style(80)).splitlines()
+    assert [line.split("  ")[-1].strip() for line in found if " agree" in line] == [
+        "1 of 2 agree",
+        "2 of 2 agree",
+    ]
+    assert "Models one (111111111111), two (222222222222), deepcheck 0.1.0." in found
+    assert "Score and verdict are those of 2 models together." in " ".join(found)
+    assert not [line for line in lines(SCORED, SHORT, BAD) if "agree" in line]
+
+
+def test_nobody_agrees_on_a_file_without_score():
+    bad = replace(BAD, opinions=(Opinion("one", None, None),))
+    assert not [line for line in lines(bad) if "agree" in line]
+
+
+def test_wider_bands_are_told_only_if_they_applied():
+    assert "Wider" not in render(Report((SPLICED,), REPORT.basis))
+    two = Report(
+        (replace(SPLICED, notes=(Note("a", "b", "noise"), Note("c", "d", "telephone"))), *REPORT), REPORT.basis
+    )
+    text = " ".join(render(two).split())
+    assert (
+        "Wider inconclusive band where the model is known to be weaker: "
+        "noise (1 file: spoof at -2.00 or below, bona fide at +1.50 or above); "
+        "telephone (2 files: spoof at -3.00 or below, bona fide at +2.00 or above)."
+    ) in text
+    unknown = replace(SPLICED, notes=(Note("far", "far off", "distance"), Note("too", "far off too", "distance")))
+    assert "weaker: distance (1 file)." in render(Report((unknown,), REPORT.basis))
+
+
+def test_a_whole_scan_says_nothing_of_being_complete():
+    assert "complete" not in render(REPORT)
+
+
+def test_empty_report():
+    found = render(EMPTY, Style(80)).splitlines()
+    assert "0 files" in found
+    assert "most suspicious" in found[1]
+
+
+@pytest.mark.parametrize("color", [False, True])
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("name", HOSTILE_NAMES, ids=ascii)
+def test_nothing_from_outside_does_anything(name, width, color):
+    text = render(hostile(name), Style(width, color))
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text) if color else text
+    assert all(character.isprintable() or character == "\n" for character in plain)
+    assert "1 of 1 agree" in plain  # the other model has no verdict
+    text.encode("utf-8")
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_lines_are_no_wider_than_the_terminal(width):
+    long = tuple(Stretch(36_000.0 + i, 36_010.0 + i, -12.5) for i in range(9))
+    result = replace(SCORED, path=Path("a-long-name-of-a-recording" * 3), stretches=long, notes=SPLICED.notes * 3)
+    opinions = tuple(Opinion(f"model-{i}", -1.0, "spoof") for i in range(9))
+    text = render(Report((replace(result, opinions=opinions), BAD), BASIS), Style(width))
+    assert max(map(len, text.splitlines())) <= width
+
+
 def test_explanation_gives_the_numbers_it_rests_on():
     text = explain(BASIS)
     for part in (
@@ -221,4 +356,3 @@ def test_explanation_stands_below_the_table():
 
 def test_it_is_in_the_table_of_formats():
     assert REPORTS.resolve("table") is render
-    assert REPORTS.names() == ["table", "csv", "jsonl"]

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from deepcheck.files import exact
-from deepcheck.reports.text import seconds, visible
+from deepcheck.reports.text import cell, path_cell, plain, seconds, visible
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,19 @@ def test_names(name, exactly, visibly):
     assert visible(Path(name)) == visibly
     assert visible(Path(name)).isprintable()
     exact(Path(name)).encode("utf-8")  # any stream takes it
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"], ids=ascii)
+def test_no_cell_is_a_formula(start):
+    assert cell(f"{start}1") == f"'{start}1"
+    assert path_cell(f"{start}1") == f"./{start}1"
+
+
+@pytest.mark.parametrize("text", ["", "a", " =1", "a=1", "1-2", "'=1", "/a", "./a", "音声"])
+def test_an_ordinary_cell_is_left_alone(text):
+    assert cell(text) == path_cell(text) == text
+
+
+def test_plain():
+    assert plain("naïve 音声 🎙") == "naïve 音声 🎙"
+    assert plain("a\nb\x1b\u202e\udce9") == "a\\nb\\x1b\\u202e\\udce9"
