@@ -2,7 +2,8 @@
 
 The public API, imported on first use so that `import deepcheck` stays cheap:
 
-* `scan(paths, ...)` -> list of `FileResult`, one per recording, those that cannot be scored included
+* `scan(paths, ...)` -> `Report`: one `FileResult` per recording, those that cannot be scored included
+* `Scan(...)`: a scan under way, `with Scan() as scan: for result in scan.run(paths): ...`, and `scan.report()`
 * `load(name=None)` -> `Model`: a detector with its calibration, thresholds and history
 * `evaluate(model, protocol, ...)` -> `Evaluation`: scores and error rates on labelled recordings
 * `read_data(path, ...)` -> `Protocol`: the labelled recordings of a manifest, a folder or a corpus
@@ -18,6 +19,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "scan": "deepcheck.scanner.run",
+    "Scan": "deepcheck.scanner.run",
     "load": "deepcheck.engine.model",
     "evaluate": "deepcheck.engine.evaluate",
     "train": "deepcheck.engine.train",

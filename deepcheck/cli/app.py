@@ -1,7 +1,7 @@
 """The Typer app: the table of commands, and the one place where errors become messages and exit codes.
 
 Exit codes: 0 done; 1 error; 2 wrong usage; 3 done, but some files could not be scored; 4 `--fail-on` was met;
-130 interrupted.
+130 interrupted (Ctrl-C), 143 terminated (SIGTERM).
 """
 
 import os
@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from deepcheck import __version__
 from deepcheck.cli import evaluate, grow, models, prune, scan, train
+from deepcheck.cli.stopping import exit_code
 from deepcheck.errors import DeepcheckError
 
 
@@ -26,6 +27,7 @@ class Exit(IntEnum):
     SOME_NOT_SCORED = 3
     FAIL_ON = 4
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 class _Guarded(TyperGroup):
@@ -39,9 +41,9 @@ class _Guarded(TyperGroup):
                 raise
             _complain(error.message, error.hint)
             raise typer.Exit(Exit.ERROR) from None
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             _complain("Interrupted.")
-            raise typer.Exit(Exit.INTERRUPTED) from None
+            raise typer.Exit(exit_code(stop)) from None
         except BrokenPipeError:
             # Whoever read our output has gone (`| head`): nothing more to say, not even at shutdown.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -67,7 +69,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 error, 2 usage, 3 some files could not be scored, 4 --fail-on was met.",
+    epilog="Exit codes: 0 done, 1 error, 2 usage, 3 some files could not be scored, 4 --fail-on was met, "
+    "130 interrupted, 143 terminated.",
 )
 
 app.command("scan")(scan.command)

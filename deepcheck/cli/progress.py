@@ -1,51 +1,89 @@
-"""Progress bars on stderr; nothing is drawn where stderr is no terminal."""
+"""Progress on stderr: a bar on a terminal, in a log a line now and then."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
-from deepcheck.cli.console import err
-from deepcheck.scanner.result import SPOOF, FileResult
+from deepcheck.cli.console import err, say
+from deepcheck.scanner.tally import Tally
+
+LOG_INTERVAL_S = 60.0
 
 
-def _bar(*columns: str) -> Progress:
+def _bar(*columns: str, hidden: bool = False, remaining: bool = True) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=12 if columns else 40),
         MofNCompleteColumn(),
-        *(TextColumn(column) for column in columns),
-        TimeRemainingColumn(),
+        # Where the terminal is narrow, their ends are cut off, not the numbers of files.
+        *(TextColumn(column, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")) for column in columns),
+        *([TimeRemainingColumn()] if remaining else []),
         console=err(),
+        expand=bool(columns),
         transient=True,
-        disable=not err().is_terminal,
+        disable=hidden or not err().is_terminal,
     )
 
 
 @contextmanager
-def scanning() -> Iterator[Callable[[FileResult | None, int], None]]:
-    """A callback for `scan`: files, how much sound per second, how many flagged so far, time left."""
-    began, heard_s, flagged = time.monotonic(), 0.0, 0
-    with _bar("{task.fields[speed]}", "{task.fields[flagged]} flagged") as bar:
-        task = bar.add_task("Loading the model", total=None, speed="", flagged=0)
+def scanning(quiet: bool = False, bar: bool = True) -> Iterator[Callable[[Tally], None]]:
+    """A callback for a scan: files, hours of sound, speed, time left, what was flagged and what not scored so far.
 
-        def update(result: FileResult | None, total: int) -> None:
-            nonlocal heard_s, flagged
-            if result is None:
-                bar.update(task, description="Scanning", total=total)
-                return
-            heard_s += result.duration_s or 0.0
-            flagged += result.verdict == SPOOF
-            speed = heard_s / max(time.monotonic() - began, 1e-3)
-            bar.update(task, advance=1, speed=f"{speed:.0f}x real time", flagged=flagged)
+    Where stderr is no terminal, or without `bar`, it is a line, every minute at most. Warnings of the library are
+    told meanwhile. `quiet` leaves all of that out.
+    """
+    told = time.monotonic()
+    shown = _bar("{task.fields[detail]}", hidden=quiet or not bar, remaining=False)
+    with shown, _warnings_told(quiet):
+        task = shown.add_task("Loading the model", total=None, detail="")
+
+        def update(tally: Tally) -> None:
+            nonlocal told
+            shown.update(task, description="Scanning", completed=tally.done, total=tally.files, detail=describe(tally))
+            if shown.disable and not quiet and time.monotonic() - told >= LOG_INTERVAL_S:
+                told = time.monotonic()
+                say(f"{tally.done} of {tally.files} files: {describe(tally)}")
 
         yield update
 
 
+def describe(tally: Tally) -> str:
+    """`3 flagged, 1 not scored, 0:12:40 left, 1.2 h of audio at 35x`: a narrow terminal cuts off what matters least."""
+    parts = [f"{tally.flagged} flagged", f"{tally.not_scored} not scored"]
+    if tally.left_s is not None:
+        seconds = round(tally.left_s)
+        parts.append(f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d} left")
+    heard = f"{tally.heard_s / 3600:.1f} h" if tally.heard_s >= 3600 else f"{tally.heard_s / 60:.0f} min"
+    parts.append(f"{heard} of audio at {tally.speed:.0f}x")
+    if tally.known:
+        parts.append(f"{tally.known} known from before")
+    return ", ".join(parts)
+
+
 @contextmanager
-def counting(description: str) -> Iterator[Callable[[int, int], None]]:
+def _warnings_told(quiet: bool) -> Iterator[None]:
+    """Warnings of the library on stderr: above the bar, not through it."""
+
+    class Told(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if not quiet:
+                say(f"Warning: {record.getMessage()}", style="yellow")
+
+    log, handler = logging.getLogger("deepcheck"), Told(logging.WARNING)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+
+
+@contextmanager
+def counting(description: str, hidden: bool = False) -> Iterator[Callable[[int, int], None]]:
     """A callback `(done, total)` that draws a plain bar."""
-    with _bar() as bar:
+    with _bar(hidden=hidden) as bar:
         task = bar.add_task(description, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

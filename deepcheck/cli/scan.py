@@ -1,57 +1,41 @@
 """`deepcheck scan`: score a folder of recordings."""
 
-import sys
-import tempfile
-from enum import StrEnum
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import typer
 
+from deepcheck.cli import scan_options as options
 from deepcheck.cli.options import Device, Jobs
-from deepcheck.errors import DeepcheckError
+from deepcheck.cli.scan_options import Audio, FailOn, Format
 
+if TYPE_CHECKING:
+    from deepcheck.scanner.discover import Found
+    from deepcheck.scanner.result import Report
+    from deepcheck.scanner.run import Scan
+    from deepcheck.scanner.tally import Tally
 
-class FailOn(StrEnum):
-    """Verdicts that make the exit code 4."""
-
-    SPOOF = "spoof"
-    INCONCLUSIVE = "inconclusive"
-
-
-class Format(StrEnum):
-    """Report formats; the rows of `deepcheck.reports.REPORTS`."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSONL = "jsonl"
-
-
-_OF_SUFFIX = {".csv": Format.CSV, ".jsonl": Format.JSONL, ".txt": Format.TABLE, "": Format.TABLE}
+__all__ = ["FailOn", "Format", "command"]
 
 
 def command(
-    paths: Annotated[list[Path], typer.Argument(help="Audio or video files, and folders to search.")],
-    model: Annotated[
-        str | None, typer.Option(help="A model by name or file; by default the current one.", show_default=False)
-    ] = None,
-    format: Annotated[  # noqa: A002
-        Format | None,
-        typer.Option(help="By default from the ending of --output, else table.", show_default=False),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Write the report to a file.", show_default=False, dir_okay=False),
-    ] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(help="Call spoof what scores this or less, instead of the model's threshold.", show_default=False),
-    ] = None,
-    prior: Annotated[float, typer.Option(help="Share of spoofs among such recordings, for P(spoof).")] = 0.5,
-    fail_on: Annotated[
-        FailOn | None,
-        typer.Option(help="Exit with 4 if a file is spoof (or: inconclusive or spoof).", show_default=False),
-    ] = None,
+    paths: options.Paths = None,
+    from_file: options.FromFile = None,
+    null: options.Null = False,
+    shard: options.Part = None,
+    model: options.Models = None,
+    labels: options.Labels = None,
+    threshold: options.Threshold = None,
+    prior: options.Prior = 0.5,
+    format: options.Formats = None,  # noqa: A002
+    output: options.Outputs = None,
+    explain: options.Explain = None,
+    audio: options.AudioIn = Audio.ALL,
+    fail_on: options.FailOnVerdict = None,
+    quiet: options.Quiet = False,
+    resume: options.Resume = True,
+    watch: options.Watch = False,
+    interval: options.Interval = 2.0,
     device: Device = "auto",
     jobs: Jobs = None,
 ) -> None:
@@ -59,7 +43,8 @@ def command(
 
     Reads wav, flac, mp3, ogg, opus, aiff, m4a, aac, webm, wma and the sound
     of video files. Results go to stdout, progress to stderr. A file that
-    cannot be judged is a row with its reason; the exit code is then 3.
+    cannot be judged is a row with its reason; the exit code is then 3. A scan
+    that was stopped goes on where it was.
 
     Examples:
 
@@ -68,54 +53,89 @@ def command(
       deepcheck scan call.m4a --format jsonl | jq .verdict
 
       deepcheck scan inbox --output report.csv --fail-on spoof
+
+      deepcheck scan inbox --watch --output report.html
     """
-    from deepcheck.cli.app import Exit
-    from deepcheck.cli.console import deliver, err
+    from deepcheck import store
+    from deepcheck.cli.console import say
     from deepcheck.cli.progress import scanning
-    from deepcheck.reports import REPORTS, Style
-    from deepcheck.scanner.result import INCONCLUSIVE, SPOOF
-    from deepcheck.scanner.run import scan
+    from deepcheck.cli.scan_delivery import Delivery, shows_pictures
+    from deepcheck.cli.scan_inputs import gathered
+    from deepcheck.cli.scan_outputs import require_fitting, require_room, require_writable, targets
+    from deepcheck.cli.scan_pictures import Pictures
+    from deepcheck.cli.scan_watch import is_streamed, keep_scoring
+    from deepcheck.cli.stopping import exit_code, stoppable
+    from deepcheck.reports import Style
+    from deepcheck.scanner.discover import discover
+    from deepcheck.scanner.run import Scan
+    from deepcheck.scanner.shard import Shard
+    from deepcheck.scanner.watch import arrivals
 
-    if format is None:
-        format = _format_of(output)  # noqa: A001
-    if output is not None:
-        _require_writable(output)
-    with scanning() as progress:
-        report = scan(paths, model=model, threshold=threshold, prior=prior, device=device, jobs=jobs, progress=progress)
-    live = output is None and sys.stdout.isatty()
-    style = Style(width=err().width, color=err().color_system is not None) if live else Style()
-    deliver(REPORTS.resolve(format)(report, style), output)
-    counts = report.counts()
-    if output is not None:
-        err().print(", ".join(f"{count} {verdict}" for verdict, count in counts.most_common()))
-    failing = counts[SPOOF] + (counts[INCONCLUSIVE] if fail_on is FailOn.INCONCLUSIVE else 0)
-    if fail_on is not None and failing:
-        raise typer.Exit(Exit.FAIL_ON)
-    if counts["not scored"]:
-        raise typer.Exit(Exit.SOME_NOT_SCORED)
+    part = Shard.parse(shard) if shard is not None else Shard(1, 1)
+    wanted = targets(format or (), output or ())
+    require_writable(wanted)
+    if explain is not None:
+        require_room(explain, f"No pictures can be written to {explain}")
+    with stoppable(), gathered(paths or (), from_file, null, watch) as inputs:
+        if watch:
+            batches = (part.of(found) for found in arrivals(inputs.paths, interval))
+            require_fitting(wanted, ())
+        else:
+            found = part.of(discover(inputs.paths))
+            require_fitting(wanted, found.files)
+        with (
+            scanning(quiet, bar=not watch) as show,
+            Scan(
+                model=model or None,
+                labels=labels,
+                threshold=threshold,
+                prior=prior,
+                device=device,
+                jobs=jobs,
+                journal=store.home() / "journals",
+                resume=resume,
+                passing=[inputs.sound] if inputs.sound else (),
+            ) as running,
+        ):
+            pictures = Pictures(running.models[0], explain, any(map(shows_pictures, wanted)), quiet)
+            deliver = Delivery(inputs, pictures, Style(audio=audio), quiet)
+            stop = keep_scoring(running, batches, wanted, deliver, quiet) if watch else _score(running, found, show)
+        if running.tally.known and not quiet and not watch:
+            say(
+                f"{running.tally.known} of {running.tally.files} files were scored by an earlier run "
+                "(--no-resume scores all anew)."
+            )
+        report = running.report()
+        if stop is not None and not len(report):
+            raise stop
+        deliver(report, [target for target in wanted if not (watch and is_streamed(target))])
+    if not quiet and all(target.path is not None for target in wanted):
+        say(", ".join(f"{count} {verdict}" for verdict, count in report.counts().most_common()))
+    if stop is not None and not quiet:
+        total = "" if watch else f" of {running.tally.files}"
+        say(f"Interrupted: {len(report)}{total} files are in the report. The same command goes on from there.")
+    if stop is not None:
+        raise typer.Exit(exit_code(stop))
+    raise typer.Exit(_code(report, fail_on))
 
 
-def _format_of(output: Path | None) -> Format:
-    if output is None:
-        return Format.TABLE
-    format_ = _OF_SUFFIX.get(output.suffix.lower())
-    if format_ is None:
-        raise DeepcheckError(
-            f'The ending of "{output.name}" names no report format.',
-            f"Use {', '.join(filter(None, _OF_SUFFIX))}, or say --format {' | '.join(Format)}.",
-        )
-    return format_
-
-
-def _require_writable(output: Path) -> None:
-    from deepcheck.audio.decode import EXTENSIONS
-
-    # Before hours of scanning, not after them; and never over what may be the evidence.
-    if output.suffix[1:].lower() in EXTENSIONS:
-        raise DeepcheckError(f"{output} is named like a recording; no report is written there.", "Use .csv or .jsonl.")
+def _score(scan: "Scan", found: "Found", show: Callable[["Tally"], None]) -> KeyboardInterrupt | None:
+    """Runs the scan to its end, or to that which interrupted it."""
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=output.parent):
-            pass
-    except OSError as error:
-        raise DeepcheckError(f"The report cannot be written to {output}: {error.strerror}.") from None
+        results = scan.run(found)
+        show(scan.tally)
+        for _ in results:
+            show(scan.tally)
+    except KeyboardInterrupt as stop:
+        return stop
+    return None
+
+
+def _code(report: "Report", fail_on: FailOn | None) -> int:
+    from deepcheck.cli.app import Exit
+    from deepcheck.scanner.result import INCONCLUSIVE, NOT_SCORED, SPOOF
+
+    counts = report.counts()
+    if fail_on is not None and counts[SPOOF] + (counts[INCONCLUSIVE] if fail_on is FailOn.INCONCLUSIVE else 0):
+        return Exit.FAIL_ON
+    return Exit.SOME_NOT_SCORED if counts[NOT_SCORED] else Exit.DONE

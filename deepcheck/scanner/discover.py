@@ -25,6 +25,20 @@ def discover(paths: Iterable[str | Path]) -> Found:
     report, unless there is nothing else: then, as when no audio is found at all, `DataError`.
     """
     given = [Path(path) for path in paths]
+    found = look(given)
+    if given and not any(os.path.exists(path) for path in given):  # noqa: PTH110 - the method raises, as in `look`
+        raise DataError(f"There is nothing at {', '.join(str(path) for path in given[:3])}.", "Check the path.")
+    if not found.files and not found.unreadable:
+        places = ", ".join(str(path) for path in given[:3])
+        raise DataError(
+            f"There is no audio or video file in {places}.",
+            "Files are recognised by their ending (wav, mp3, m4a, mp4 ...); one that is named is always tried.",
+        )
+    return found
+
+
+def look(paths: Iterable[Path]) -> Found:
+    """As `discover`, and no error if there is nothing."""
     files: dict[str, Path] = {}  # by true path, so that no spelling and no link counts a recording twice
     unreadable: dict[Path, str] = {}
 
@@ -34,7 +48,7 @@ def discover(paths: Iterable[str | Path]) -> Found:
     def add(path: Path) -> None:
         files.setdefault(os.path.realpath(path), path)
 
-    for path in given:
+    for path in paths:
         if not os.path.isdir(path):  # noqa: PTH112 - the method raises where a folder above must not be entered
             add(path)
             continue
@@ -43,12 +57,4 @@ def discover(paths: Iterable[str | Path]) -> Found:
             for name in sorted(names):
                 if not name.startswith(".") and Path(name).suffix[1:].lower() in EXTENSIONS:
                     add(Path(folder, name))
-    if given and not any(os.path.exists(path) for path in given):  # noqa: PTH110 - likewise
-        raise DataError(f"There is nothing at {', '.join(str(path) for path in given[:3])}.", "Check the path.")
-    if not files and not unreadable:
-        places = ", ".join(str(path) for path in given)
-        raise DataError(
-            f"There is no audio or video file in {places}.",
-            "Files are recognised by their ending (wav, mp3, m4a, mp4 ...); one that is named is always tried.",
-        )
     return Found(tuple(files.values()), tuple(unreadable.items()))

@@ -1,97 +1,168 @@
 """Scanning: paths in, a report out."""
 
-import math
-import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
-import deepcheck
 from deepcheck.engine.model import Model, load
-from deepcheck.engine.score import Scorer
-from deepcheck.errors import ConfigError, ModelError
-from deepcheck.files import sha256
-from deepcheck.metrics.arguments import require_fraction
-from deepcheck.metrics.calibration import Thresholds
-from deepcheck.scanner.discover import discover
-from deepcheck.scanner.judge import judge
-from deepcheck.scanner.result import Basis, FileResult, Report
+from deepcheck.scanner.discover import Found, discover
+from deepcheck.scanner.journal import Journal
+from deepcheck.scanner.judge import UNREADABLE
+from deepcheck.scanner.panel import Panel
+from deepcheck.scanner.result import FileResult, Report
+from deepcheck.scanner.shard import Shard
+from deepcheck.scanner.stamp import Stamp, digest, stamp
+from deepcheck.scanner.tally import Tally
+
+Models = str | Path | Model | Sequence[str | Path | Model] | None
 
 
 def scan(
     paths: str | Path | Iterable[str | Path],
     *,
-    model: str | Path | Model | None = None,
+    model: Models = None,
+    labels: str | None = None,
     threshold: float | None = None,
     prior: float = 0.5,
     device: str = "auto",
     jobs: int | None = None,
+    shard: str | Shard | None = None,
+    journal: Path | None = None,
+    resume: bool = True,
     progress: Callable[[FileResult | None, int], None] | None = None,
 ) -> Report:
     """Score every recording in `paths` (files, and folders with all below them); one `FileResult` each.
 
-    `model` is a name, a file or what `load` returned; without one the current model. `threshold` replaces the
-    log-likelihood ratio at or below which a recording is called spoof; `prior` is the probability of spoof before
-    anything was heard, and changes `p_spoof` alone. `jobs` threads decode. `progress(result, total)` is called
-    once with None at the start and then after each file.
+    `shard` such as `2/8` takes only that part of the files. The other arguments are those of `Scan`.
+    `progress(result, total)` is called once with None at the start and then after each file.
 
     A file that cannot be read or judged becomes a result with its reason. Raises `DeepcheckError` only where
     nothing could be done at all: no such model, no audio in `paths`, no such device, a prior outside (0, 1).
     """
-    require_fraction("The prior probability of spoof", prior)
+    part = Shard.parse(shard) if isinstance(shard, str) else shard
     found = discover([paths] if isinstance(paths, str | Path) else paths)
-    chosen = model if isinstance(model, Model) else load(model)
-    basis = _basis(chosen, threshold, prior)
-    scorer = Scorer(chosen.detector, chosen.card.calibration, device=device, check=True)
-    results: dict[Path, FileResult] = {path: FileResult(path, reason=why) for path, why in found.unreadable}
-    if progress:
-        progress(None, len(found.files))
-    before = {path: _stamp(path) for path in found.files}
-    for scores in scorer.recordings(found.files, jobs):
-        result = judge(scores, basis.thresholds, prior)
-        result = replace(result, sha256=_digest(result.path))
-        if _stamp(result.path) != before[result.path]:  # still being copied: neither score nor digest would be its own
-            result = FileResult(result.path, reason="the file changed while it was read")
-        results[result.path] = result
+    if part is not None:
+        found = part.of(found)
+    with Scan(
+        model=model,
+        labels=labels,
+        threshold=threshold,
+        prior=prior,
+        device=device,
+        jobs=jobs,
+        journal=journal,
+        resume=resume,
+    ) as running:
         if progress:
-            progress(result, len(found.files))
-    order = [*found.files, *(path for path, _ in found.unreadable)]
-    return Report(tuple(results[path] for path in order), basis)
+            progress(None, len(found.files))
+        for result in running.run(found):
+            if progress:
+                progress(result, len(found.files))
+        return running.report()
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)  # noqa: PTH116 - takes paths that pathlib refuses
-    except (OSError, ValueError):
-        return None
-    return status.st_size, status.st_mtime_ns
+class Scan:
+    """A scan under way, to be used in a `with` block: results as they come, and at any moment the report of them.
+
+    `model` is a name, a file, `hf:owner/name` or what `load` returned, or several of these (`panel.Panel` says how they
+    judge together); without one the current model. `labels` say what those of a model of the hub mean, such as
+    `spoof=fake,bonafide=real`. `threshold` replaces the log-likelihood ratio at or below which a recording is called
+    spoof; `prior` is the probability of spoof before anything was heard, and changes `p_spoof` alone. `jobs` threads
+    decode.
+
+    `journal` is a folder in which results are remembered file by file (`journal.Journal`; the command line takes
+    `store.home() / "journals"`); files that have not changed since are then not scored again, in this scan or a
+    later one, unless `resume` is false. Those in `passing` are left out of it: they will not be there again.
+
+    Raises `DeepcheckError` where no file could be scored at all: no such model or device, a prior outside (0, 1).
+    """
+
+    def __init__(
+        self,
+        *,
+        model: Models = None,
+        labels: str | None = None,
+        threshold: float | None = None,
+        prior: float = 0.5,
+        device: str = "auto",
+        jobs: int | None = None,
+        journal: Path | None = None,
+        resume: bool = True,
+        passing: Collection[Path] = (),
+    ) -> None:
+        many = [model] if model is None or isinstance(model, str | Path | Model) else model
+        self.models = [one if isinstance(one, Model) else load(one, labels=labels) for one in many]
+        self.panel = Panel(self.models, threshold=threshold, prior=prior, device=device)
+        self.basis = self.panel.basis()
+        self.tally = Tally()
+        self._jobs = jobs
+        self._resume = resume
+        self._passing = frozenset(passing)
+        self._journal = Journal(journal, self.basis) if journal is not None else None
+        self._results: dict[Path, FileResult | None] = {}
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        if self._journal is not None:
+            self._open.enter_context(self._journal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def run(self, paths: str | Path | Iterable[str | Path] | Found) -> Iterator[FileResult]:
+        """Each result as soon as it is there: what the journal knows, then what has to be scored, in no order.
+
+        `paths` are files and folders, or what `discover` found. A file that is run again, since it has changed, takes
+        the place of its older result. `tally` is that of the last run.
+        """
+        found = paths if isinstance(paths, Found) else discover([paths] if isinstance(paths, str | Path) else paths)
+        files = [(path, stamp(path)) for path in found.files]
+        self._results |= dict.fromkeys(found.files)
+        for path, why in found.unreadable:
+            self._results[path] = FileResult(path, UNREADABLE, reason=why)
+        self.tally = Tally(len(files))
+        return self._run(files)
+
+    def _run(self, files: list[tuple[Path, Stamp | None]]) -> Iterator[FileResult]:
+        pending = []
+        for path, now in files:
+            known = self._known(path, now)
+            if known is None:
+                pending.append((path, now))
+                self.tally.size += now.size if now else 0
+            else:
+                yield self._take(known, None)
+        for index, result in self.panel.results([path for path, _ in pending], self._jobs):
+            path, before = pending[index]
+            yield self._take(self._sealed(result, before), before.size if before else 0)
+
+    def report(self) -> Report:
+        """The results so far in the order of the files; not `complete` if some are still to come."""
+        done = tuple(result for result in self._results.values() if result is not None)
+        return Report(done, self.basis, complete=len(done) == len(self._results))
+
+    def _known(self, path: Path, now: Stamp | None) -> FileResult | None:
+        if self._journal is None or not self._resume or now is None:
+            return None
+        return self._journal.find(path, now)
+
+    def _sealed(self, result: FileResult, before: Stamp | None) -> FileResult:
+        """With the SHA-256 of the file, if that and the score are of the same content; else a result that says so."""
+        result = replace(result, sha256=digest(result.path))
+        if _content(stamp(result.path)) != _content(before):  # still being copied: neither would be its own
+            return FileResult(result.path, UNREADABLE, reason="the file changed while it was read")
+        if self._journal is not None and before is not None and result.path not in self._passing:
+            self._journal.add(before, result)
+        return result
+
+    def _take(self, result: FileResult, size: int | None) -> FileResult:
+        self._results[result.path] = result
+        self.tally.add(result, size)
+        return result
 
 
-def _basis(model: Model, threshold: float | None, prior: float) -> Basis:
-    card = model.card
-    if card.calibration is None or card.thresholds is None:
-        raise ModelError(
-            f'The model "{card.name}" has no calibration, so its scores mean nothing in themselves.',
-            "Train it with deepcheck train, which calibrates it on the development set.",
-        )
-    basis = Basis(card.name, model.sha256, deepcheck.__version__, card.thresholds, prior)
-    if threshold is not None:
-        if math.isnan(threshold):
-            raise ConfigError("The threshold is not a number.", "Give a log-likelihood ratio, for instance -2.5.")
-        return replace(basis, thresholds=Thresholds(threshold, max(threshold, card.thresholds.bonafide)))
-    rates = card.rates
-    return replace(
-        basis,
-        false_alarm=rates.get("false_alarm"),
-        miss=rates.get("miss"),
-        confidence=rates.get("confidence"),
-        bonafide=int(rates["bonafide"]) if "bonafide" in rates else None,
-        spoof=int(rates["spoof"]) if "spoof" in rates else None,
-    )
-
-
-def _digest(path: Path) -> str | None:
-    try:
-        return sha256(path) if path.is_file() else None  # a pipe would be waited for
-    except OSError:
-        return None
+def _content(seen: Stamp | None) -> tuple[int, int] | None:
+    return None if seen is None else (seen.size, seen.mtime_ns)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Score what lies in a drop folder, keep the report, file the recordings away.
+# Score what lies in a drop folder, keep the report (CSV, and a page to listen and look), file the recordings away.
 #
 #   scan-inbox.sh [INBOX [ARCHIVE]]        (or the variables INBOX and ARCHIVE; ./inbox and ./archive if neither)
 #
@@ -43,7 +43,9 @@ log=$(mktemp)
 trap 'rm -f -- "$log"' EXIT
 
 status=0
-deepcheck scan "${files[@]}" --format csv --output "$report" --fail-on spoof >"$log" 2>&1 9>&- || status=$?
+page=${report%.csv}.html
+printf '%s\0' "${files[@]}" |
+  deepcheck scan --from-file - --null --output "$report" --output "$page" --fail-on spoof >"$log" 2>&1 9>&- || status=$?
 case $status in
   0) word=clear ;;
   3) word=INCOMPLETE ;;
@@ -51,7 +53,7 @@ case $status in
   *)
     cat -- "$log" >&2
     echo "scan-inbox: deepcheck stopped with status $status; the inbox is untouched" >&2
-    rm -f -- "$report"
+    rm -f -- "$report" "$page"
     exit "$status"
     ;;
 esac

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -40,6 +41,11 @@ def scan(*arguments: str | Path, model: str | None = "tiny"):
 
 def rows(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def without_time(text: str) -> str:
+    """The report but for when it was made."""
+    return re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", "TIME", text)
 
 
 # --- exit codes
@@ -129,7 +135,8 @@ def test_impossible_value_is_an_error(inbox, verdict, arguments, message):
         (["inbox", "--jobs", "0"], "--jobs"),
         (["inbox", "--treshold", "1"], "--treshold"),
         (["inbox", "--prior", "half"], "--prior"),
-        (["inbox", "--output", "inbox"], "--output"),
+        (["inbox", "--null"], "--from-file"),
+        (["inbox", "--audio", "some"], "some"),
     ],
 )
 def test_wrong_usage(inbox, arguments, word):
@@ -159,6 +166,16 @@ def test_jsonl(inbox, verdict):
     assert [document["path"] for document in documents] == ["inbox/voice0.wav", "inbox/voice1.wav"]
     assert {document["verdict"] for document in documents} == {"bona fide"}
     assert documents[0]["basis"]["model"] == "tiny"
+
+
+def test_second_opinions(inbox, verdict, stored_model):
+    verdict("spoof")
+    stored_model("other", spoof=-2e6, bonafide=-1e6, offset=1.0)
+    result = scan(inbox, "--model", "other", "--format", "jsonl")
+    for line in result.stdout.splitlines():
+        opinions = {opinion["model"]: opinion["verdict"] for opinion in json.loads(line)["opinions"]}
+        assert opinions == {"other": "bona fide", "tiny": "spoof"}
+        assert json.loads(line)["verdict"] == "inconclusive"
 
 
 def test_formats_of_the_command_are_those_of_the_table_of_formats():
@@ -222,8 +239,8 @@ def test_format_of_a_file_follows_its_ending(inbox, verdict, name, arguments, ki
     verdict("spoof")
     result = scan(inbox, "--output", name, *arguments)
     assert (result.exit_code, result.stdout) == (DONE, "")
-    expected = scan(inbox, "--format", kind).stdout_bytes
-    assert Path(name).read_bytes() == expected
+    expected = scan(inbox, "--format", kind).stdout_bytes.decode()
+    assert without_time(Path(name).read_bytes().decode()) == without_time(expected)
     assert f"Written to {name}" in result.stderr
     assert "2 spoof" in result.stderr
 
@@ -255,10 +272,17 @@ def test_failing_scan_leaves_an_older_report_alone(inbox, verdict):
     assert Path("report.csv").read_text() == "old"
 
 
+def test_folder_in_the_place_of_a_report(inbox, verdict):
+    verdict("spoof")
+    result = scan(inbox, "--output", "inbox")
+    assert (result.exit_code, result.stdout) == (ERROR, "")
+    assert "inbox is a folder; the report is one file." in result.stderr
+
+
 @pytest.mark.parametrize("output", ["inbox/voice0.wav/report.csv", "/proc/deepcheck/report.csv"])
 def test_report_that_has_no_place_is_refused_before_the_scan(inbox, verdict, output, monkeypatch):
     verdict("spoof")
-    monkeypatch.setattr("deepcheck.scanner.run.scan", lambda *_, **__: pytest.fail("scanned in vain"))
+    monkeypatch.setattr("deepcheck.scanner.run.Scan", lambda **_: pytest.fail("scanned in vain"))
     result = scan(inbox, "--output", output)
     assert (result.exit_code, result.stdout) == (ERROR, "")
     assert f"Error: The report cannot be written to {output}:" in result.stderr

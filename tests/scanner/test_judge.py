@@ -96,28 +96,28 @@ def test_prior_changes_the_probability_alone(prior):
 
 
 @pytest.mark.parametrize(
-    ("scores", "reason"),
+    ("scores", "status", "reason"),
     [
-        (RecordingScores(0, PATH, error="the file is empty"), "the file is empty"),
-        (scored(-9.0, duration_s=0.99), "too short: 0.99 s (at least 1 s is needed)"),
-        (scored(-9.0, duration_s=0.004), "too short: 0.00 s (at least 1 s is needed)"),
-        (unscored(Quality.SILENT, duration_s=0.5), "too short: 0.50 s (at least 1 s is needed)"),
-        (unscored(Quality.SILENT), "silent: the level stays below -60 dB of full scale"),
-        (unscored(Quality.CLIPPED), "clipped: the recording is overdriven too heavily to be judged"),
-        (unscored(Quality.NO_SPEECH), "no speech found"),
-        (unscored(Quality.NO_SPEECH, Quality.SILENT, Quality.NO_SPEECH), "no speech found"),
+        (RecordingScores(0, PATH, error="the file is empty"), "unreadable", "the file is empty"),
+        (scored(-9.0, duration_s=0.99), "too short", "too short: 0.99 s (at least 1 s is needed)"),
+        (scored(-9.0, duration_s=0.004), "too short", "too short: 0.00 s (at least 1 s is needed)"),
+        (unscored(Quality.SILENT, duration_s=0.5), "too short", "too short: 0.50 s (at least 1 s is needed)"),
+        (unscored(Quality.SILENT), "silent", "silent: the level stays below -60 dB of full scale"),
+        (unscored(Quality.CLIPPED), "clipped", "clipped: the recording is overdriven too heavily to be judged"),
+        (unscored(Quality.NO_SPEECH), "no speech", "no speech found"),
+        (unscored(Quality.NO_SPEECH, Quality.SILENT, Quality.NO_SPEECH), "no speech", "no speech found"),
         (
             unscored(Quality.SILENT, Quality.CLIPPED, Quality.CLIPPED),
+            "clipped",
             "clipped: the recording is overdriven too heavily to be judged",
         ),
-        (scored(-9.0, speech=0.24, duration_s=4.0), "too little speech: 0.96 s (at least 1 s is needed)"),
-        (scored(-9.0, speech=0.2, duration_s=4.0), "too little speech: 0.80 s (at least 1 s is needed)"),
+        (scored(-9.0, speech=0.24, duration_s=4.0), "no speech", "too little speech: 0.96 s (at least 1 s is needed)"),
+        (scored(-9.0, speech=0.2, duration_s=4.0), "no speech", "too little speech: 0.80 s (at least 1 s is needed)"),
     ],
 )
-def test_what_cannot_be_judged_has_a_reason_and_no_verdict(scores, reason):
+def test_what_cannot_be_judged_has_a_reason_and_no_verdict(scores, status, reason):
     result = judge(scores, THRESHOLDS, 0.5)
-    assert result.reason == reason
-    assert result.status == "not scored"
+    assert (result.status, result.reason) == (status, reason)
     assert (result.verdict, result.llr, result.p_spoof, result.suspicious) == (None, None, None, None)
     assert result.path == PATH
 
