@@ -29,7 +29,8 @@ class Card:
 
     `calibration` and `thresholds` turn logits into verdicts; `rates` are what the thresholds were fitted for
     (`false_alarm` and `miss`, as far as the data could show them, with `confidence`) and on how many development
-    recordings (`bonafide`, `spoof`); `history`
+    recordings (`bonafide`, `spoof`); `bands` are the thresholds that were fitted under a condition, by its name, and
+    hold beside the model's own for recordings that came that way; `history`
     has one row for each stage of the model's life; `parent` is the model that it was grown or pruned from, and
     `grown_from` the widths before its last growth, by name of group: units beyond are the newest.
     """
@@ -47,6 +48,7 @@ class Card:
     created: str = ""
     version: str = ""
     parameters: int = 0
+    bands: Mapping[str, Thresholds] = field(default_factory=dict)
 
 
 def to_header(card: Card) -> dict[str, str]:
@@ -86,6 +88,7 @@ def _card(text: str | None, path: Path) -> Card:
         for key, kind in (("calibration", Calibration), ("thresholds", Thresholds)):
             if document[key] is not None:
                 document[key] = kind(**document[key])
+        document["bands"] = {name: Thresholds(**band) for name, band in document.get("bands", {}).items()}
         card = Card(**document)
         _check(card)
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
@@ -95,11 +98,14 @@ def _card(text: str | None, path: Path) -> Card:
 
 def _check(card: Card) -> None:
     """`ValueError` for a card that no deepcheck has written: people are sent these by strangers."""
-    names = [card.name, card.parent or "", card.created, card.version, card.spec.name]
+    names = [card.name, card.parent or "", card.created, card.version, card.spec.name, *card.bands]
     if not all(isinstance(name, str) and name.isprintable() and len(name) <= 200 for name in names):
         raise ValueError("a name holds control characters")
+    if not all(isinstance(part, Mapping) for part in (card.spec.arguments, *card.history)):
+        raise ValueError("the arguments or a stage are no object")
     numbers = [*card.metrics.values(), *card.rates.values()]
-    for part in (card.calibration, card.thresholds):
+    thresholds = [*([card.thresholds] if card.thresholds is not None else []), *card.bands.values()]
+    for part in (card.calibration, *thresholds):
         numbers += list(vars(part).values()) if part is not None else []
     if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
         raise ValueError("a figure is no finite number")
@@ -108,5 +114,7 @@ def _check(card: Card) -> None:
         raise ValueError("a width is no whole number above 0")
     if card.calibration is not None and card.calibration.scale <= 0:
         raise ValueError("the calibration is upside down")
-    if card.thresholds is not None and card.thresholds.spoof > card.thresholds.bonafide:
+    if len(card.bands) > 100:
+        raise ValueError("there are too many bands")
+    if any(one.spoof > one.bonafide for one in thresholds):
         raise ValueError("the thresholds are upside down")

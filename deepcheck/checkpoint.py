@@ -4,9 +4,11 @@ No pickle anywhere: people are sent checkpoints by strangers. The spec and the w
 load fills it in, so a grown or pruned model reads like any other.
 """
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,17 +17,28 @@ from torch import Tensor
 
 from deepcheck.card import Card, peek, to_header
 from deepcheck.detectors.base import Detector, build_unfilled
-from deepcheck.errors import ModelError
+from deepcheck.errors import DeepcheckError, ModelError
 from deepcheck.files import replacing
 from deepcheck.plasticity.units import set_widths, widths_of
+
+EVIDENCE = "evidence."
+"""What the names of tensors begin with that are not the model's own."""
+_MOST_EVIDENCE = 32  # tensors
+_MOST_NUMBERS = 1 << 24  # in one of them
+_EVIDENCE_TYPES = frozenset({"F32", "F64", "I64"})
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A card and the tensors of the model."""
+    """A card, the tensors of the model, and `evidence`: what was measured on recordings, no part of the network.
+
+    Evidence are the scores of the development set (`dev.*`, see `engine.dev_scores`) and the statistics of what the
+    detector was trained on (`reference.*`, see `engine.reference`), by name without the prefix that it has in the file.
+    """
 
     card: Card
     tensors: Mapping[str, Tensor]
+    evidence: Mapping[str, Tensor] = field(default_factory=dict)
 
     def named(self, name: str) -> "Checkpoint":
         """The same under the name by which its user calls it."""
@@ -40,17 +53,19 @@ class Checkpoint:
             detector = build_unfilled(self.card.spec)
             set_widths(detector, self.card.widths)
             detector.load_state_dict(dict(self.tensors))
-        except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+        except DeepcheckError:
+            raise
+        except Exception as error:  # a stranger's numbers fail in the libraries in every way there is
             reason = " ".join(str(error).split())[:300]
             raise ModelError(f'The weights of "{self.card.name}" do not fit its description: {reason}') from None
         return detector.eval()
 
 
-def snapshot(detector: Detector, card: Card) -> Checkpoint:
+def snapshot(detector: Detector, card: Card, evidence: Mapping[str, Tensor] | None = None) -> Checkpoint:
     """A checkpoint of the detector as it is now: a real copy, which later training does not touch."""
     layout = torch.contiguous_format
     tensors = {k: v.detach().to("cpu", copy=True, memory_format=layout) for k, v in detector.state_dict().items()}
-    return Checkpoint(card, tensors)
+    return Checkpoint(card, tensors, dict(evidence or {}))
 
 
 def describe_widths(detector: Detector) -> dict[str, int]:
@@ -62,6 +77,9 @@ def describe_widths(detector: Detector) -> dict[str, int]:
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """Write to `path`, which holds either the old or the whole new file at any moment; `ModelError` if it cannot be."""
     tensors = {name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}
+    if mistakable := [name for name in tensors if name.startswith(EVIDENCE)]:
+        raise ModelError(f'The tensor "{mistakable[0]}" of the model has a name that is kept for what was measured.')
+    tensors |= {EVIDENCE + name: tensor.contiguous() for name, tensor in checkpoint.evidence.items()}
     with replacing(path) as place:
         try:
             # Straight from the tensors: as bytes, the file would be in memory twice more.
@@ -71,13 +89,31 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Card and tensors; `ModelError` with the reason if the file is not a whole checkpoint of deepcheck."""
+    """The whole of a file; `ModelError` with the reason if it is not a whole checkpoint of deepcheck."""
     card = peek(path)
     try:
         with safe_open(path, framework="pt") as file:
-            return Checkpoint(card, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+            names = list(file.keys())
+            beside = [name for name in names if name.startswith(EVIDENCE)]
+            _refuse_strange_evidence(file, beside, path)
+            return Checkpoint(
+                card,
+                {name: file.get_tensor(name) for name in names if not name.startswith(EVIDENCE)},
+                {name.removeprefix(EVIDENCE): file.get_tensor(name) for name in beside},
+            )
     except SafetensorError as error:
         raise ModelError(f"The model {path} is damaged: {error}.") from None
+
+
+def _refuse_strange_evidence(file: Any, names: list[str], path: Path) -> None:
+    """By the header alone, before a number is read: people are sent checkpoints by strangers."""
+    if len(names) > _MOST_EVIDENCE:
+        raise ModelError(f"The model {path} holds {len(names)} tensors beside its weights, which makes no sense.")
+    for name in names:
+        part = file.get_slice(name)
+        shape, kind = part.get_shape(), part.get_dtype()
+        if len(shape) > 2 or kind not in _EVIDENCE_TYPES or math.prod(shape) > _MOST_NUMBERS:
+            raise ModelError(f"The model {path} holds a tensor beside its weights that makes no sense ({name[:80]!r}).")
 
 
 def same_tensors(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> bool:

@@ -92,16 +92,29 @@ class LoraConfig:
 
 @dataclass(frozen=True)
 class CalibrationConfig:
-    """Error rates that the thresholds are fitted for on the development set, and with what confidence."""
+    """Error rates that the thresholds are fitted for on the development set, and with what confidence.
+
+    They are fitted once more under each of `conditions` (see `eval --conditions`; none: an empty list), on at most
+    `condition_recordings` of the development set, where that is large enough to show such rates at all. Where a
+    recording came that way, the wider thresholds hold. `reference_recordings` of the training set say what the
+    detector was trained on, so that it is known how far a recording lies from that (0: it is not).
+    """
 
     false_alarm: float = 0.01
     miss: float = 0.05
     confidence: float = 0.95
+    conditions: Sequence[str] = ("telephone", "resample:8k", "opus:16k", "mp3:32k", "aac:32k", "noise:10dB")
+    condition_recordings: int = 1400
+    reference_recordings: int = 2000
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
+        for name in ("false_alarm", "miss", "confidence"):
+            value = getattr(self, name)
             if not 0 < value < 1:
                 raise ConfigError(f'"calibration.{name}" is {value}.', "Give a share between 0 and 1, such as 0.01.")
+        for name in ("condition_recordings", "reference_recordings"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f'"calibration.{name}" is {getattr(self, name)}.', "Give 0 or more.")
 
 
 @dataclass(frozen=True)

@@ -168,6 +168,16 @@ def test_a_process_killed_while_writing_leaves_the_old_model(tmp_path, tiny):
 
 SPECS = {
     **{name: DetectorSpec(name, {"window_s": 1.0}) for name in DETECTORS.names()},
+    "hub": DetectorSpec(
+        "hub",
+        {
+            "config": {"model_type": "hubert", **TINY_ENCODER},
+            "extractor": {"feature_extractor_type": "Wav2Vec2FeatureExtractor"},
+            "bonafide": [0],
+            "spoof": [1],
+            "window_s": 1.0,
+        },
+    ),
     "log-linear": DetectorSpec("resnet18", {"width": 4, "frontend": "log-linear", "window_s": 1.0}),
     "lfcc": DetectorSpec("lstm", {"units": [5], "bidirectional": True, "frontend": "lfcc", "window_s": 1.0}),
     "wav2vec2-stable": DetectorSpec(

@@ -66,6 +66,7 @@ def command(
     from deepcheck.cli.scan_watch import is_streamed, keep_scoring
     from deepcheck.cli.stopping import exit_code, stoppable
     from deepcheck.reports import Style
+    from deepcheck.reports.words import VERDICTS
     from deepcheck.scanner.discover import discover
     from deepcheck.scanner.run import Scan
     from deepcheck.scanner.shard import Shard
@@ -110,7 +111,11 @@ def command(
             raise stop
         deliver(report, [target for target in wanted if not (watch and is_streamed(target))])
     if not quiet and all(target.path is not None for target in wanted):
-        say(", ".join(f"{count} {verdict}" for verdict, count in report.counts().most_common()))
+        counts = report.counts()
+        say(
+            f"{len(report)} files: "
+            + ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
+        )
     if stop is not None and not quiet:
         total = "" if watch else f" of {running.tally.files}"
         say(f"Interrupted: {len(report)}{total} files are in the report. The same command goes on from there.")

@@ -8,7 +8,6 @@ from deepcheck.cli.console import deliver, err, say
 from deepcheck.cli.scan_inputs import Inputs
 from deepcheck.cli.scan_outputs import Target
 from deepcheck.cli.scan_pictures import Pictures
-from deepcheck.errors import DeepcheckError
 from deepcheck.reports import Style
 from deepcheck.reports.write import render, write
 from deepcheck.scanner.result import Report
@@ -33,16 +32,16 @@ class Delivery:
     def __call__(self, report: Report, wanted: Sequence[Target]) -> None:
         """Writes the report everywhere, to files first, each whole or not at all, and draws the pictures.
 
-        What was found comes first, for pictures take long and may fail: then the reports are there without them, and
-        the `DeepcheckError` is raised at the end.
+        What was found comes first, for pictures take long and may fail or be interrupted: then the reports are there
+        without them, and what stopped them is raised at the end.
         """
         said, style = self.inputs.as_named(report), self.style
         self._write(said, [target for target in wanted if not shows_pictures(target)], style)
-        problem = None
+        problem: BaseException | None = None
         try:
             drawn = self.pictures.of(report)
             style = replace(style, pictures={self.inputs.named(path): data for path, data in drawn.items()})
-        except DeepcheckError as error:
+        except (Exception, KeyboardInterrupt) as error:
             problem = error
         self._write(said, [target for target in wanted if shows_pictures(target)], style)
         if problem is not None:

@@ -13,6 +13,7 @@ from deepcheck.scanner.result import NOT_SCORED, Basis, FileResult, Report
 from deepcheck.scanner.run import Scan
 
 _LINE_BY_LINE = ("csv", "jsonl")
+_SHORT_S = 1.0  # to write the reports
 
 
 def is_streamed(target: Target) -> bool:
@@ -31,7 +32,7 @@ def keep_scoring(
 
     Each result is told as it comes - on stdout a row, if that is where a report by lines goes, else on stderr a
     line - unless an earlier run has scored the file. The reports in files are written with `write` after each batch,
-    as long as that takes no more than a fifth of the time.
+    or where that takes longer than a second, as long as it takes no more than a fifth of the time.
     """
     rows = next((target.format for target in wanted if is_streamed(target)), None)
     files = [target for target in wanted if target.path is not None]
@@ -59,7 +60,8 @@ def keep_scoring(
             except (DeepcheckError, OSError) as error:  # a full disk, a share that has gone: nothing to end a watch for
                 say(f"Error: {error} It will be tried again.", style="bold red")
             # A report that takes minutes, with the sound of all recordings, must not keep new ones waiting.
-            rested = time.monotonic() + 4 * (time.monotonic() - began)
+            spent = time.monotonic() - began
+            rested = time.monotonic() + (4 * spent if spent > _SHORT_S else 0)
     except KeyboardInterrupt as stop:
         return stop
     return None

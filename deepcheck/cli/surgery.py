@@ -66,6 +66,8 @@ def keep(surgery: Surgery) -> None:
     """Store the child, make it the current model if it is calibrated, and say what comes next."""
     card = surgery.child.card
     save_checkpoint(surgery.child, store.place_of(card.name))
+    if surgery.note:
+        say(surgery.note)
     if card.thresholds is None:
         say(f"Saved as {card.name} (parent: {card.parent}). Its scores have changed, so it has no calibration yet.")
         say(f"Next: deepcheck train --start {card.name} --data ...")

@@ -11,6 +11,7 @@ from deepcheck.audio.decode import SAMPLE_RATE
 from deepcheck.audio.torchaudio_import import import_torchaudio
 from deepcheck.card import DetectorSpec
 from deepcheck.detectors.base import Detector
+from deepcheck.detectors.encoder_config import allowed
 from deepcheck.errors import ConfigError
 from deepcheck.plasticity.groups import attention_heads, ffn_neurons, head_dimensions
 from deepcheck.plasticity.units import UnitGroup
@@ -25,13 +26,6 @@ _EXTRACTORS = {
     "WhisperFeatureExtractor": False,
 }
 _GROWING = ("wav2vec2", "hubert")  # architectures whose layers are known to `plasticity.groups`
-# What a configuration may not decide: code and kernels from elsewhere, the precision, and where the file once lay.
-_REFUSED = {
-    "auto_map", "quantization_config", "attn_implementation", "_attn_implementation", "_attn_implementation_internal",
-    "experts_implementation", "_experts_implementation", "_experts_implementation_internal", "dtype", "torch_dtype",
-    "_name_or_path", "name_or_path", "_commit_hash", "transformers_version", "output_attentions",
-    "output_hidden_states", "return_dict", "use_return_dict",
-}  # fmt: skip
 
 
 class Hub(Detector):
@@ -175,9 +169,8 @@ def config_of(settings: Mapping[str, Any]) -> Any:
         raise ConfigError(
             f"Networks of the type {kind!r} do not sort sound into labels.", f"These types do: {', '.join(known)}."
         )
-    allowed = {key: value for key, value in settings.items() if key not in _REFUSED}
     try:
-        config = CONFIG_MAPPING[kind].from_dict(allowed)
+        config = CONFIG_MAPPING[kind].from_dict(allowed(settings))
     except Exception as error:  # of a library's own kinds, for a value that is not what it should be
         reason = " ".join(str(error).split())[:200]
         raise ConfigError(f"The configuration of the network makes no sense: {reason}") from error
@@ -191,7 +184,7 @@ def config_of(settings: Mapping[str, Any]) -> Any:
 def plain(config: Any) -> dict[str, Any]:
     """The configuration as it stands in a checkpoint: JSON, and only what differs from the defaults of its type."""
     document = json.loads(json.dumps(config.to_diff_dict()))
-    return {key: value for key, value in document.items() if key not in _REFUSED}
+    return allowed(document)
 
 
 def extractor_of(settings: Mapping[str, Any], window_s: float) -> Any:

@@ -184,7 +184,7 @@ def _weights(folder: Path) -> list[Path]:
         return []
     try:
         shards = sorted({folder / name for name in json.loads(index.read_text("utf-8"))["weight_map"].values()})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return []
     return shards if all(shard.is_file() and shard.parent == folder for shard in shards) else []
 
@@ -203,7 +203,7 @@ def _settings(name: str, folder: Path) -> dict[str, Any]:
         settings = json.loads((folder / "config.json").read_text("utf-8"))
         if isinstance(settings, dict):
             return settings
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         pass
     raise ModelError(f'"{name}" has no config.json that could be read.', "Give a folder that save_pretrained wrote.")
 

@@ -10,6 +10,7 @@ from deepcheck.audio.torchaudio_import import import_torchaudio
 from deepcheck.card import DetectorSpec
 from deepcheck.detectors.attention import AttentionMaps, attention_of
 from deepcheck.detectors.base import Detector
+from deepcheck.detectors.encoder_config import allowed
 from deepcheck.errors import ConfigError, ModelError
 from deepcheck.plasticity.groups import attention_heads, ffn_neurons, head_dimensions
 from deepcheck.plasticity.units import UnitGroup
@@ -170,7 +171,7 @@ def _from_config(settings: Mapping[str, Any]) -> Any:
     import_torchaudio()  # before transformers, whose audio models fail to import beside a broken torchaudio
     from transformers import Wav2Vec2Config, Wav2Vec2Model
 
-    return Wav2Vec2Model(_quiet(Wav2Vec2Config.from_dict(dict(settings))))
+    return Wav2Vec2Model(_quiet(Wav2Vec2Config.from_dict(allowed(settings))))
 
 
 def _pretrained(name: str) -> Any:

@@ -1,6 +1,6 @@
 """The one inference path: recordings in, window scores out. Scan, eval and training's dev pass all use it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,10 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from deepcheck.audio.decode import SAMPLE_RATE
-from deepcheck.audio.quality import Quality, assess
+from deepcheck.audio.quality import Assessment, Quality, assess
 from deepcheck.audio.windows import Window
 from deepcheck.detectors.base import Detector
 from deepcheck.engine.read_ahead import Change, read_ahead
+from deepcheck.engine.reference import Reference
 from deepcheck.errors import ConfigError
 from deepcheck.metrics.calibration import Calibration
 from deepcheck.runtime import autocast, cores, full_float32, move, pick_device, pick_dtype
@@ -25,7 +26,9 @@ _IDENTITY = Calibration(1.0, 0.0)
 class WindowScore:
     """`llr` of the stretch from `start_s` to `end_s`; NaN where `quality` says why it was not scored.
 
-    `speech` is the share of the window in which somebody speaks; without a check of quality it is 1.
+    `speech` is the share of the window in which somebody speaks; without a check of quality it is 1. `snr_db`,
+    `bandwidth_hz`, `level_db` (`surface.Surface` has their meaning) and `distance` from what the detector was
+    trained on are NaN where they were not measured.
     """
 
     start_s: float
@@ -33,6 +36,10 @@ class WindowScore:
     llr: float
     quality: Quality
     speech: float
+    snr_db: float = float("nan")
+    bandwidth_hz: float = float("nan")
+    level_db: float = float("nan")
+    distance: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -45,17 +52,26 @@ class RecordingScores:
     windows: tuple[WindowScore, ...] = ()
     error: str | None = None
 
+    def llrs(self) -> NDArray[np.float64]:
+        """Of the scored windows, in order of time."""
+        return np.array([window.llr for window in self.windows if window.quality is Quality.SPEECH])
+
     def mean_llr(self) -> float:
         """The mean over the scored windows; NaN if there are none."""
-        scored = [window.llr for window in self.windows if window.quality is Quality.SPEECH]
-        return float(np.mean(scored)) if scored else float("nan")
+        llrs = self.llrs()
+        return float(llrs.mean()) if llrs.size else float("nan")
+
+    def distance(self) -> float:
+        """The median over the windows of which it is known; NaN if there are none."""
+        known = [window.distance for window in self.windows if not np.isnan(window.distance)]
+        return float(np.median(known)) if known else float("nan")
 
 
 @dataclass
 class _Open:
-    """A recording under way: what is known of it so far, and how many of its windows are still to be scored."""
+    """A recording under way: what each scorer says of its windows so far, and how many are still to be scored."""
 
-    windows: list[WindowScore] = field(default_factory=list)
+    windows: list[tuple[WindowScore, ...]] = field(default_factory=list)
     waiting: int = 0
     duration_s: float = 0.0
     error: str | None = None
@@ -65,9 +81,11 @@ class _Open:
 class Scorer:
     """Scores windows and whole recordings with one detector on one device.
 
-    `calibration` turns logits into natural-log likelihood ratios (without one, scores are logits). `check`
-    leaves windows without speech, clipped or silent ones unscored. `batch_size` defaults to what suits the
-    architecture; `precision` fp32 is the reference, `auto` takes bfloat16 where it is native.
+    `calibration` turns logits into natural-log likelihood ratios (without one, scores are logits). `check` leaves
+    windows unscored that hold no speech, or speech that nothing can be said of (`quality.Quality`), and measures all
+    of them. With a `reference` of this detector, scored windows have a distance from what it was trained on.
+    `batch_size` defaults to what suits the architecture; `precision` fp32 is the reference, `auto` takes bfloat16
+    where it is native.
     """
 
     def __init__(
@@ -79,6 +97,7 @@ class Scorer:
         precision: str = "fp32",
         batch_size: int | None = None,
         check: bool = False,
+        reference: Reference | None = None,
     ) -> None:
         self.device = pick_device(device) if isinstance(device, str) else device
         self.dtype = pick_dtype(precision, self.device)
@@ -87,84 +106,135 @@ class Scorer:
         self.calibration = calibration or _IDENTITY
         self.batch_size = batch_size or (_GPU_BATCH if self.device.type == "cuda" else detector.cpu_batch)
         self.check = check
+        # A file may claim to know of embeddings that its detector does not have.
+        self.reference = reference if reference is not None and detector.has_embedding else None
         self.size = round(detector.window_s * SAMPLE_RATE)
         self.hop = self.size // 2
 
     def logits(self, windows: NDArray[np.float32]) -> NDArray[np.float64]:
         """(batch, samples) -> (batch,) logits; the detector must be in eval mode."""
         with torch.inference_mode(), autocast(self.device, self.dtype), full_float32():
-            scores = self.detector.score(torch.from_numpy(windows).to(self.device))
-            logits: NDArray[np.float64] = scores.double().cpu().numpy()
-        return logits
+            scores: NDArray[np.float64] = self.detector.score(self._whole(windows)).double().cpu().numpy()
+        return scores[: len(windows)]
+
+    def embeddings(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(batch, samples) -> (batch,) logits as `logits` gives them, and the (batch, values) they are made from."""
+        with torch.inference_mode(), autocast(self.device, self.dtype), full_float32():
+            embedding = self.detector.embedded(self.detector.features(self._whole(windows)))
+            scores = self.detector.logit_of(embedding)
+            return scores.double().cpu().numpy()[: len(windows)], embedding.double().cpu().numpy()[: len(windows)]
+
+    def _whole(self, windows: NDArray[np.float32]) -> torch.Tensor:
+        # Filled up to whole batches: the order in which sums are taken depends on their size, and what is said of a
+        # recording must not depend, to the last bit, on what else is scanned, or what was before a scan was stopped.
+        missing = -len(windows) % self.batch_size
+        return torch.from_numpy(np.pad(windows, ((0, missing), (0, 0)))).to(self.device)
 
     def llrs(self, windows: NDArray[np.float32]) -> NDArray[np.float64]:
         """(batch, samples) -> (batch,) calibrated log-likelihood ratios."""
         return self.calibration.llr(self.logits(windows))
 
+    def measured(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(batch, samples) -> (batch,) calibrated log-likelihood ratios, and distances (NaN without a reference)."""
+        if self.reference is None:
+            return self.llrs(windows), np.full(len(windows), np.nan)
+        logits, embeddings = self.embeddings(windows)
+        return self.calibration.llr(logits), self.reference.distances(embeddings)
+
     def recordings(
         self, paths: Sequence[Path], jobs: int | None = None, change: Change | None = None
     ) -> Iterator[RecordingScores]:
-        """Scores of every recording, each as soon as it is whole, in no promised order.
+        """As `score_together`, of this scorer alone."""
+        for (scores,) in score_together([self], paths, jobs, change):
+            yield scores
 
-        `jobs` threads decode while this one computes; memory is bounded by their number and the batch size,
-        not by the length of a recording. A recording that cannot be decoded comes with `error` set.
 
-        `change(index, waveform)` gives what is scored in the place of a recording, (samples,) at 16 kHz; it
-        is called in the threads, and the recordings under way are then held in memory as a whole. An
-        `AudioError` of its own is the error of that recording. Times are those of the changed recording.
-        """
-        if jobs is not None and jobs < 1:
-            raise ConfigError(f"The number of jobs is {jobs}.", "Give at least 1.")
-        self.detector.eval()
-        opened: dict[int, _Open] = {}
-        batch: list[tuple[int, Window]] = []
-        for index, item in read_ahead(paths, self.size, self.hop, jobs or cores(), 4 * self.batch_size, change):
-            recording = opened.setdefault(index, _Open())
-            if isinstance(item, Window):
-                recording.waiting += 1
-                recording.duration_s = item.end / SAMPLE_RATE
-                batch.append((index, item))
-                if len(batch) == self.batch_size:
-                    touched = self._score(batch, opened)
-                    batch = []
-                    yield from self._finished(touched, opened, paths)
-            else:
-                recording.ended = True
-                recording.duration_s, recording.error = item
-                yield from self._finished({index}, opened, paths)
-        if batch:
-            yield from self._finished(self._score(batch, opened), opened, paths)
+def score_together(
+    scorers: Sequence[Scorer], paths: Sequence[Path], jobs: int | None = None, change: Change | None = None
+) -> Generator[tuple[RecordingScores, ...], None, None]:
+    """Of every recording the scores of each scorer, as soon as it is whole, in no promised order.
 
-    def _score(self, batch: list[tuple[int, Window]], opened: dict[int, _Open]) -> set[int]:
-        stacked = np.stack([window.samples for _, window in batch])
-        if self.check:
-            qualities, speech = assess(stacked)
-        else:
-            qualities, speech = [Quality.SPEECH] * len(batch), np.ones(len(batch))
-        judged = [i for i, quality in enumerate(qualities) if quality is Quality.SPEECH]
-        llrs = np.full(len(batch), np.nan)
-        if judged:
-            llrs[judged] = self.llrs(stacked[judged])
-        for i, (index, window) in enumerate(batch):
+    `scorers`, at least one, have windows of one length and batches of one size. Each recording is decoded once, and
+    the first scorer says whether windows are checked, which is done once as well.
+
+    `jobs` threads decode while this one computes; memory is bounded by their number and the batch size,
+    not by the length of a recording. A recording that cannot be decoded comes with `error` set.
+
+    `change(index, waveform)` gives what is scored in the place of a recording, (samples,) at 16 kHz; it
+    is called in the threads, and the recordings under way are then held in memory as a whole. An
+    `AudioError` of its own is the error of that recording. Times are those of the changed recording.
+    """
+    if jobs is not None and jobs < 1:
+        raise ConfigError(f"The number of jobs is {jobs}.", "Give at least 1.")
+    for scorer in scorers:
+        scorer.detector.eval()
+    first = scorers[0]
+    opened: dict[int, _Open] = {}
+    batch: list[tuple[int, Window]] = []
+
+    def scored() -> set[int]:
+        """The recordings of which windows were in the batch."""
+        for (index, _), scores in zip(batch, _scored(scorers, [window for _, window in batch]), strict=True):
             opened[index].waiting -= 1
-            opened[index].windows.append(
-                WindowScore(
-                    window.start / SAMPLE_RATE,
-                    window.end / SAMPLE_RATE,
-                    float(llrs[i]),
-                    qualities[i],
-                    float(speech[i]),
-                )
-            )
-        return {index for index, _ in batch}
+            opened[index].windows.append(scores)
+        touched = {index for index, _ in batch}
+        batch.clear()
+        return touched
 
-    def _finished(
-        self, candidates: set[int], opened: dict[int, _Open], paths: Sequence[Path]
-    ) -> Iterator[RecordingScores]:
+    def finished(candidates: set[int]) -> Iterator[tuple[RecordingScores, ...]]:
         for index in sorted(candidates):
-            recording = opened[index]
-            if recording.ended and not recording.waiting:
-                del opened[index]
-                # An error at the end (a truncated file) takes back what was scored before it.
-                windows = () if recording.error else tuple(recording.windows)
-                yield RecordingScores(index, paths[index], recording.duration_s, windows, recording.error)
+            if opened[index].ended and not opened[index].waiting:
+                yield _closed(index, paths[index], opened.pop(index), len(scorers))
+
+    for index, item in read_ahead(paths, first.size, first.hop, jobs or cores(), 4 * first.batch_size, change):
+        recording = opened.setdefault(index, _Open())
+        if isinstance(item, Window):
+            recording.waiting += 1
+            recording.duration_s = item.end / SAMPLE_RATE
+            batch.append((index, item))
+            if len(batch) == first.batch_size:
+                yield from finished(scored())
+        else:
+            recording.ended = True
+            recording.duration_s, recording.error = item
+            yield from finished({index})
+    if batch:
+        yield from finished(scored())
+
+
+def _closed(index: int, path: Path, recording: _Open, scorers: int) -> tuple[RecordingScores, ...]:
+    # An error at the end (a truncated file) takes back what was scored before it.
+    whole = recording.windows if recording.error is None else []
+    timelines = zip(*whole, strict=True) if whole else [()] * scorers
+    return tuple(RecordingScores(index, path, recording.duration_s, one, recording.error) for one in timelines)
+
+
+def _scored(scorers: Sequence[Scorer], windows: Sequence[Window]) -> Iterator[tuple[WindowScore, ...]]:
+    """Of each window what each of the scorers says."""
+    stacked = np.stack([window.samples for window in windows])
+    found = assess(stacked) if scorers[0].check else _unchecked(len(windows))
+    judged = [i for i, quality in enumerate(found.qualities) if quality is Quality.SPEECH]
+    llrs, distances = np.full((2, len(scorers), len(windows)), np.nan)
+    if judged:
+        for number, scorer in enumerate(scorers):
+            llrs[number, judged], distances[number, judged] = scorer.measured(stacked[judged])
+    for i, window in enumerate(windows):
+        yield tuple(
+            WindowScore(
+                window.start / SAMPLE_RATE,
+                window.end / SAMPLE_RATE,
+                float(llr),
+                found.qualities[i],
+                float(found.speech[i]),
+                float(found.snr_db[i]),
+                float(found.bandwidth_hz[i]),
+                float(found.level_db[i]),
+                float(distance),
+            )
+            for llr, distance in zip(llrs[:, i], distances[:, i], strict=True)
+        )
+
+
+def _unchecked(windows: int) -> Assessment:
+    unknown = np.full(windows, np.nan)
+    return Assessment([Quality.SPEECH] * windows, np.ones(windows), unknown, unknown, unknown)

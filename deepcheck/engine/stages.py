@@ -45,7 +45,8 @@ def run_stages(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
             place, surgery = run_dir / f"stage-{number}.safetensors", None
             if not place.is_file():
                 if stage.do == "train":
-                    done = yield from _train(config, stage, start, run_dir / f"stage-{number}")
+                    own = _of_stage(config, stage, start, last=number == len(config.stages))
+                    done = yield from _train(own, run_dir / f"stage-{number}")
                     current, note = done.checkpoint, done.note
                 elif processes.rank == 0:
                     assert start is not None
@@ -63,16 +64,22 @@ def run_stages(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
         yield Done(final, None, f"all {len(config.stages)} stages done", final.card.metrics, note)
 
 
-def _train(config: TrainConfig, stage: StageConfig, start: str | None, run_dir: Path) -> Generator[Event, None, Done]:
-    own = replace(
+def _of_stage(config: TrainConfig, stage: StageConfig, start: str | None, last: bool) -> TrainConfig:
+    # How much weaker a model is in bad conditions matters for the one that is used, not for those on the way.
+    conditions = config.calibration.conditions if last else ()
+    return replace(
         config,
         stages=(),
         start=start,
         mode=stage.mode,
         epochs=stage.epochs or config.epochs,
         optimizer=replace(config.optimizer, lr=stage.lr or config.optimizer.lr),
+        calibration=replace(config.calibration, conditions=conditions),
     )
-    for event in train(own, run_dir):
+
+
+def _train(config: TrainConfig, run_dir: Path) -> Generator[Event, None, Done]:
+    for event in train(config, run_dir):
         if isinstance(event, Done):
             return event
         yield event

@@ -12,6 +12,7 @@ import deepcheck
 from deepcheck.audio.decode import SAMPLE_RATE
 from deepcheck.checkpoint import Checkpoint, describe_widths
 from deepcheck.detectors.base import Detector, parameter_count
+from deepcheck.engine.reference import REFERENCE, is_reference
 from deepcheck.errors import ConfigError, DataError
 from deepcheck.plasticity.criteria import DATA_FREE
 from deepcheck.plasticity.growth import group_named, grow, prune
@@ -37,11 +38,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Surgery:
-    """The child, what changed, and by how much at most a logit changed on a probe of noise."""
+    """The child, what changed, by how much at most a logit changed on a probe of noise, and a `note` on what the child
+    has lost beside."""
 
     child: Checkpoint
     rows: tuple[Row, ...]
     change: float
+    note: str = ""
 
 
 def grown(
@@ -54,14 +57,15 @@ def grown(
     """
     detector = parent.build()
     generator = torch.Generator().manual_seed(seed_of("grow", seed))
-    before = _logits(detector)
+    before = _seen(detector)
     rows = _rows(detector, changes)
     data = probe(detector) if probe is not None else None
     grown_from = grow(detector, changes, init, Context(generator, data.backward if data else None))
-    change = float((_logits(detector) - before).abs().max())
+    after = _seen(detector)
     stage = {"stage": "grow", "init": init, "seed": seed, "changes": _described(changes)}
-    keep_scores = init in EXACT
-    return Surgery(_child(parent, detector, name, stage, grown_from, keep_scores), rows, change)
+    child = _child(parent, detector, name, stage, grown_from, init in EXACT)
+    child, note = _with_evidence(child, parent, init in EXACT, before, after)
+    return Surgery(child, rows, before.change(after), note)
 
 
 def statistics_of(
@@ -102,7 +106,7 @@ def pruned(
     came about, for the history. `ConfigError` if nothing would go.
     """
     detector = parent.build()
-    before = _logits(detector)
+    before = _seen(detector)
     keep = {one.group.name: one.kept for one in selections if len(one.removed)}
     if not keep:
         raise ConfigError("No unit would be removed.", "Ask for more.")
@@ -113,7 +117,8 @@ def pruned(
             prune(detector, {one.group.name: one.kept})
         cost = parameter_count(detector) - had
         rows.append(Row(one.group.layer, one.group.part, one.group.width, len(one.kept), cost))
-    change = float((_logits(detector) - before).abs().max())
+    after = _seen(detector)
+    change = before.change(after)
     # Units of the last growth that survive count as new no longer than there are any.
     grown_from = {
         group: int((keep[group] < first).sum()) if group in keep else first
@@ -125,7 +130,9 @@ def pruned(
     changes = [Change(one.group, -len(one.removed)) for one in selections if len(one.removed)]
     how = {"criterion": criterion, "scope": scope, "seed": seed}
     stage = {"stage": "prune", **how, "changes": _described(changes)}
-    return Surgery(_child(parent, detector, name, stage, grown_from, change <= SILENT), tuple(rows), change)
+    child = _child(parent, detector, name, stage, grown_from, change <= SILENT)
+    child, note = _with_evidence(child, parent, change <= SILENT, before, after)
+    return Surgery(child, tuple(rows), change, note)
 
 
 def _child(
@@ -148,8 +155,22 @@ def _child(
         parameters=parameter_count(detector),
     )
     if not keep_scores:
-        card = replace(card, calibration=None, thresholds=None, rates={}, metrics={})
+        card = replace(card, calibration=None, thresholds=None, rates={}, metrics={}, bands={})
     return Checkpoint(card, detector.state_dict())  # nobody else has this detector, so there is no need of a copy
+
+
+def _with_evidence(
+    child: Checkpoint, parent: Checkpoint, keep_scores: bool, before: "_Seen", after: "_Seen"
+) -> tuple[Checkpoint, str]:
+    """(the child with what was measured of its parent and still holds, a word on what does not)."""
+    if not keep_scores:
+        return child, ""  # without its calibration, which is said anyway, nobody will miss the rest
+    evidence = dict(parent.evidence)
+    note = ""
+    if is_reference(evidence) and not before.embeds_alike(after):
+        evidence = {name: part for name, part in evidence.items() if not name.startswith(REFERENCE)}
+        note = "What is scored is no longer compared with the training data: the last layer reads other values now."
+    return replace(child, evidence=evidence), note
 
 
 def _rows(detector: Detector, changes: Sequence[Change]) -> tuple[Row, ...]:
@@ -174,11 +195,31 @@ def _cost(detector: Detector, change: Change) -> int:
     return cost
 
 
-def _logits(detector: Detector) -> Tensor:
+@dataclass(frozen=True)
+class _Seen:
+    """What a detector makes of a probe of noise; without an embedding that is None."""
+
+    logits: Tensor
+    embedding: Tensor | None
+
+    def change(self, after: "_Seen") -> float:
+        return float((after.logits - self.logits).abs().max())
+
+    def embeds_alike(self, after: "_Seen") -> bool:
+        mine, other = self.embedding, after.embedding
+        if mine is None or other is None or mine.shape != other.shape:
+            return False
+        return bool((other - mine).abs().max() <= SILENT * max(1.0, float(mine.abs().max())))
+
+
+def _seen(detector: Detector) -> _Seen:
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(1, round(detector.window_s * SAMPLE_RATE), generator=generator)
     with torch.inference_mode():
-        return detector.score(noise).double()
+        if not detector.has_embedding:
+            return _Seen(detector.score(noise).double(), None)
+        embedding = detector.embedded(detector.features(noise))
+        return _Seen(detector.logit_of(embedding).double(), embedding.double())
 
 
 def _described(changes: Sequence[Change]) -> list[dict[str, Any]]:

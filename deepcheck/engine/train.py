@@ -24,7 +24,9 @@ from deepcheck.data.sampling import BatchSampler
 from deepcheck.data.split import hold_out
 from deepcheck.data.utterance import Protocol
 from deepcheck.detectors.base import Detector, build, parameter_count
-from deepcheck.engine.calibrate import Fitted, Scores, fit, score_by_label
+from deepcheck.engine.bands import chosen_conditions
+from deepcheck.engine.calibrate import Scores, score_by_label
+from deepcheck.engine.development import develop
 from deepcheck.engine.events import Done, EpochDone, Event, Skipped, Started, Step
 from deepcheck.engine.mode import MODES, require_mode
 from deepcheck.engine.optimizer import RunningMean, make_optimizer, set_learning_rate
@@ -50,6 +52,7 @@ def train(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
     if config.epochs < 1:
         raise ConfigError(f"epochs is {config.epochs}, so there is nothing to do.", "Give at least 1.")
     require_mode(config.mode)
+    chosen_conditions(config.calibration)  # what is wrong with them need not wait for the end
     if config.stages:
         from deepcheck.engine.stages import run_stages
 
@@ -265,19 +268,19 @@ class _Run:
         progress = self.progress
         self.mean.model.load_state_dict(self.best)
         self.mode.finish(self.mean.model)
-        bonafide, spoof = self._dev_scores()
-        try:
-            fitted = fit(bonafide, spoof, self.config.calibration)
-        except DataError as error:
-            fitted = Fitted(None, None, {}, {"dev_eer": eer(bonafide, spoof)[0]}, error.message)
+        found = develop(
+            self.mean.model,
+            self.dev_set,
+            self.config.calibration,
+            device=self.device,
+            train_set=self.train_set,
+            processes=self.processes,
+        )
+        fitted = found.fitted
         card = Card(
             name=self.config.name,
             spec=self.mean.model.spec,
             widths=describe_widths(self.mean.model),
-            calibration=fitted.calibration,
-            thresholds=fitted.thresholds,
-            rates=fitted.rates,
-            metrics=fitted.metrics,
             history=(*(self.origin.card.history if self.origin else ()), self._history_row()),
             parent=self.origin.card.name if self.origin else None,
             grown_from=self.origin.card.grown_from if self.origin else {},
@@ -290,7 +293,8 @@ class _Run:
             if self._patience_is_over()
             else f"all {self.config.epochs} epochs done"
         )
-        return Done(snapshot(self.mean.model, card), progress.best_epoch + 1, reason, fitted.metrics, fitted.note)
+        made = snapshot(self.mean.model, found.onto(card), found.evidence)
+        return Done(made, progress.best_epoch + 1, reason, fitted.metrics, fitted.note)
 
     def _history_row(self) -> dict[str, Any]:
         return {

@@ -84,6 +84,10 @@ class Thresholds:
         return "bona fide" if llr >= self.bonafide else "inconclusive"
 
 
+NO_VERDICT = Thresholds(-1e6, 1e6)
+"""Between these everything is inconclusive: no score gets there."""
+
+
 def fit_thresholds(
     bonafide: Scores,
     spoof: Scores,

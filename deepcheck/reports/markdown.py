@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from deepcheck.reports import Style
 from deepcheck.reports.text import plain, seconds, visible
-from deepcheck.reports.words import NOT_COMPLETE, VERDICTS, count, explain, opinion, percent, span, widened
+from deepcheck.reports.words import NOT_COMPLETE, VERDICTS, count, explain, opinion, percent, span, widened, worst
 from deepcheck.scanner.result import NOT_SCORED, SPOOF, Basis, FileResult, Report
 
 _ACTIVE = re.compile(r"([\\`*_\[\]{}#|~^=$])")
@@ -49,7 +49,7 @@ def _table(report: Report) -> Iterator[str]:
             result.verdict or NOT_SCORED,
             "" if result.llr is None else f"{result.llr:+.2f}",
             "" if result.p_spoof is None else percent(result.p_spoof),
-            (result.reason or "") if result.suspicious is None else span(result.suspicious),
+            (result.reason or "") if (part := worst(result)) is None else span(part),
             ", ".join(note.name for note in result.notes),
         )
         yield f"| {' | '.join(map(escape, cells))} |"

@@ -32,7 +32,8 @@ _HEARD_HZ = 8000.0  # detectors hear what is below
 
 
 def render(report: Report, style: Style | None = None) -> str:
-    """A selection a suspicious stretch (`Label` is spoof) and one a part that could not be judged (`Label` says why).
+    """A selection a suspicious stretch (`Label` is spoof or suspicious), one a part that could not be judged (`Label`
+    says why).
 
     `Verdict` is that of the whole recording. The band is the one in which detectors listen, up to 8 kHz or half the
     sampling rate. Recordings of unknown length have no selections and no place in the sequence.

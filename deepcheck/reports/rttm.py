@@ -9,14 +9,14 @@ import os
 from pathlib import Path
 
 from deepcheck.reports import Style
-from deepcheck.reports.segments import segments
+from deepcheck.reports.segments import SUSPICIOUS, segments
 from deepcheck.scanner.result import BONAFIDE, INCONCLUSIVE, SPOOF, Report
 
-_NAMES = {SPOOF: "spoof", INCONCLUSIVE: "inconclusive", BONAFIDE: "bonafide"}
+_NAMES = {SPOOF: "spoof", SUSPICIOUS: "suspicious", INCONCLUSIVE: "inconclusive", BONAFIDE: "bonafide"}
 
 
 def render(report: Report, style: Style | None = None) -> str:
-    """SPEAKER lines that cover all that was judged; the speaker is `spoof` (a suspicious stretch), `inconclusive` or
+    """SPEAKER lines that cover all that was judged; the speaker is `spoof`, `suspicious`, `inconclusive` or
     `bonafide`. What could not be judged has no line, and recordings without a score have none. Confidence is `<NA>`: a
     likelihood ratio is no probability. `file_id` makes the name of the file.
     """

@@ -9,12 +9,14 @@ from itertools import pairwise
 from deepcheck.scanner.result import BONAFIDE, INCONCLUSIVE, SPOOF, Basis, FileResult
 
 NOT_JUDGED = "not judged"
+SUSPICIOUS = "suspicious"
 _LEAST_S = 1e-6  # shorter parts are rounding
 
 
 @dataclass(frozen=True)
 class Segment:
-    """From `start_s` to `end_s` the recording is `spoof` (a suspicious stretch), `bona fide`, `inconclusive`, or it
+    """From `start_s` to `end_s` the recording is `spoof` (a suspicious stretch whose score reaches the threshold),
+    `suspicious` (one that only stands out from the rest), `bona fide`, `inconclusive`, or it
     could not be judged, and `label` says why: `no speech`, `clipped` ... Then `llr` is None.
     """
 
@@ -47,7 +49,7 @@ def marked(result: FileResult, basis: Basis) -> tuple[Segment, ...]:
     return tuple(
         part
         for part in segments(result, basis)
-        if part.label == SPOOF
+        if part.label in (SPOOF, SUSPICIOUS)
         or (part.llr is None and not (part.label == NOT_JUDGED and part.end_s - part.start_s < 1))
     )
 
@@ -68,18 +70,18 @@ def _pieces(result: FileResult, basis: Basis, length: float) -> Iterator[_Piece]
             over[i].append(number)
     stretches = iter(enumerate(result.stretches))
     which, stretch = next(stretches, (None, None))
-    upper = (result.thresholds or basis.thresholds).bonafide
+    limits = result.thresholds or basis.thresholds
     for (start, end), numbers in zip(pairwise(edges), over, strict=True):
         while stretch and stretch.end_s <= start + _LEAST_S:
             which, stretch = next(stretches, (None, None))
         if stretch and stretch.start_s < end - _LEAST_S:
-            yield _Piece(Segment(start, end, SPOOF, stretch.llr), which)
+            yield _Piece(Segment(start, end, SPOOF if stretch.llr <= limits.spoof else SUSPICIOUS, stretch.llr), which)
             continue
         windows = [result.windows[number] for number in numbers]
         scores = [window.llr for window in windows if not math.isnan(window.llr)]
         if scores:
             llr = sum(scores) / len(scores)
-            yield _Piece(Segment(start, end, BONAFIDE if llr >= upper else INCONCLUSIVE, llr), None)
+            yield _Piece(Segment(start, end, BONAFIDE if llr >= limits.bonafide else INCONCLUSIVE, llr), None)
         else:
             yield _Piece(Segment(start, end, str(windows[0].quality) if windows else NOT_JUDGED), None)
 

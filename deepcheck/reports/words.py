@@ -39,6 +39,11 @@ def span(stretch: Stretch) -> str:
     return f"{seconds(stretch.start_s)} - {seconds(stretch.end_s)} ({stretch.llr:+.2f})"
 
 
+def worst(result: FileResult) -> Stretch | None:
+    """The suspicious stretch with the lowest score; where there is none, the window with the lowest; None without."""
+    return min(result.stretches, key=lambda stretch: stretch.llr, default=result.suspicious)
+
+
 def opinion(said: Opinion) -> str:
     """`tiny: spoof (-3.00)`."""
     score = "" if said.llr is None else f" ({said.llr:+.2f})"
@@ -50,7 +55,7 @@ def agreement(result: FileResult) -> str:
     if not result.opinions or result.verdict is None:
         return ""
     voices = [said.verdict for said in result.opinions if said.verdict is not None]
-    return f"{voices.count(result.verdict)} of {len(voices)}" if voices else ""
+    return f"{voices.count(result.verdict)} of {len(voices)}" if len(voices) > 1 else ""
 
 
 def disputed(result: FileResult) -> bool:
@@ -70,13 +75,16 @@ def explain(basis: Basis) -> str:
         text += f" {unpromised}"
     else:
         text += (
-            f" The thresholds were fitted on {basis.bonafide} genuine and {basis.spoof} synthetic recordings kept "
-            f"aside in training: there {_promise(basis.false_alarm, 'genuine recordings are called spoof')} and "
+            f" The thresholds were fitted on {basis.bonafide} genuine and {basis.spoof} synthetic recordings of "
+            f"the development set: there {_promise(basis.false_alarm, 'genuine recordings are called spoof')} and "
             f"{_promise(basis.miss, 'spoofs are called bona fide')} ({100 * (basis.confidence or 0):g} % confidence). "
             "On other material the rates differ; a verdict is evidence, not proof."
         )
-    if basis.models:
-        text += f" Score and verdict are those of {len(basis.models)} models together."
+    counting = [model.model for model in basis.models if "calibration" not in dict(model.settings)]
+    if len(counting) > 1:
+        text += f" Score and verdict are those of {len(counting)} models together."
+    elif counting:
+        text += f" Score and verdict are those of {plain(counting[0])} alone."
     return f"{text}\n{_made_with(basis)}"
 
 

@@ -145,9 +145,10 @@ def whole_basis(members: Sequence[Member], rule: Rule) -> Basis:
 
 
 def with_threshold(basis: Basis, threshold: float) -> Basis:
-    """With a threshold of the user's own, of which nothing was promised."""
+    """With a threshold of the user's own, of which nothing was promised; bands move the upper one alone."""
     chosen = _unpromised(basis, Thresholds(threshold, max(threshold, basis.thresholds.bonafide)))
-    return replace(chosen, settings=(*basis.settings, ("threshold", f"{threshold:g}")))
+    bands = tuple((name, Thresholds(threshold, max(threshold, band.bonafide))) for name, band in basis.bands)
+    return replace(chosen, bands=bands, settings=(*basis.settings, ("threshold", f"{threshold:g}")))
 
 
 def _unpromised(basis: Basis, thresholds: Thresholds) -> Basis:

@@ -37,10 +37,14 @@ class _Line(NamedTuple):
 
 def folder_of(journals: Path, basis: Basis) -> Path:
     """The folder below `journals` for results that rest on this model, these settings and this code."""
-    about = [to_record(replace(basis, created="")), code_digest()]
+    about = [to_record(_timeless(basis)), code_digest()]
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
     name = re.sub(r"[^A-Za-z0-9._+-]+", "-", basis.model)[:60]
     return journals / f"{name}-{digest[:16]}"
+
+
+def _timeless(basis: Basis) -> Basis:
+    return replace(basis, created="", models=tuple(map(_timeless, basis.models)))
 
 
 class Journal:
@@ -160,7 +164,7 @@ class Journal:
     def _result(self, line: _Line) -> FileResult | None:
         try:
             return from_record(json.loads(self._bytes(line))["result"])
-        except (OSError, LookupError, TypeError, ValueError):
+        except (OSError, LookupError, RecursionError, TypeError, ValueError):
             return None
 
     def _give_up(self, error: OSError) -> None:

@@ -12,7 +12,9 @@ def read_list(stream: BinaryIO, name: str, null: bool = False) -> list[Path]:
 
     Empty lines are passed over. `DataError`, in which the list is called `name`, if nothing is left.
     """
-    data = stream.read().removeprefix(b"\xef\xbb\xbf")  # which editors on Windows put at the beginning
+    data = stream.read()
+    if not null:
+        data = data.removeprefix(b"\xef\xbb\xbf")  # which editors on Windows put at the beginning
     items = data.split(b"\0") if null else [line.removesuffix(b"\r") for line in data.split(b"\n")]
     if not null and b"\0" in data:
         raise DataError(f"{name} is no list of paths, one a line.", "Is it separated by NUL? Then say --null.")

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from deepcheck.audio.container import Container, describe
 from deepcheck.audio.quality import Quality
 from deepcheck.engine.model import Model
-from deepcheck.engine.score import RecordingScores, WindowScore
+from deepcheck.engine.reference import reference_of
+from deepcheck.engine.score import RecordingScores, Scorer, WindowScore, score_together
 from deepcheck.errors import ConfigError
 from deepcheck.metrics.arguments import require_fraction
 from deepcheck.metrics.calibration import NO_VERDICT, Thresholds, probability_of_spoof
@@ -22,7 +23,6 @@ from deepcheck.scanner.basis import Member, own_basis, rule_for, whole_basis, wi
 from deepcheck.scanner.judge import judge
 from deepcheck.scanner.pooling import pool
 from deepcheck.scanner.result import BONAFIDE, INCONCLUSIVE, SCORED, SPOOF, Basis, FileResult, Note, Opinion, Stretch
-from deepcheck.scanner.together import Together
 
 
 class Panel:
@@ -68,7 +68,7 @@ class Panel:
         )
         sizes = dict.fromkeys(model.detector.window_s for model in models)
         self._groups = [[i for i, model in enumerate(models) if model.detector.window_s == size] for size in sizes]
-        self._scorers = [Together([models[i] for i in group], device) for group in self._groups]
+        self._scorers = [_scorers([models[i] for i in group], device) for group in self._groups]
 
     def basis(self) -> Basis:
         """What the verdicts rest on; of several models, `models` has one basis each."""
@@ -94,7 +94,7 @@ class Panel:
     def _scores(self, files: Sequence[Path], jobs: int | None) -> Iterator[tuple[int, list[RecordingScores]]]:
         waiting: dict[int, dict[int, RecordingScores]] = {}
         with ExitStack() as stack:
-            passes = [stack.enter_context(closing(scorer.all_recordings(files, jobs))) for scorer in self._scorers]
+            passes = [stack.enter_context(closing(score_together(group, files, jobs))) for group in self._scorers]
             # One of each in turn: none gets ahead of the others by more than its threads have under way.
             for turn in zip(*passes, strict=True):
                 for group, found in zip(self._groups, turn, strict=True):
@@ -164,10 +164,10 @@ class Panel:
             own, applied = self._members[i].basis.thresholds, result.thresholds
             assert applied is not None
             if weight and applied == NO_VERDICT != own:
-                return NO_VERDICT
-            spoof += weight * (applied.spoof - own.spoof)
+                return Thresholds(spoof, NO_VERDICT.bonafide) if self._by_hand else NO_VERDICT
+            spoof += 0.0 if self._by_hand else weight * (applied.spoof - own.spoof)
             bonafide += weight * (applied.bonafide - own.bonafide)
-        return Thresholds(spoof, bonafide)
+        return Thresholds(spoof, max(spoof, bonafide))
 
     def _verdict(self, verdict: str, opinions: Sequence[Opinion]) -> tuple[str, list[Note]]:
         """The verdict that stands before the `opinions`, and what is to be said if it is another."""
@@ -179,6 +179,24 @@ class Panel:
             why = f"Not every model comes to a verdict: {each}. How they err together was not measured."
             return INCONCLUSIVE, [Note("undecided", why)]
         return verdict, []
+
+
+def _scorers(models: Sequence[Model], device: str) -> list[Scorer]:
+    """Those of models with windows of one length, all with batches of the size that suits each of them."""
+    scorers = [
+        Scorer(
+            model.detector,
+            model.card.calibration,
+            device=device,
+            check=True,
+            reference=reference_of(model.evidence),
+        )
+        for model in models
+    ]
+    least = min(scorer.batch_size for scorer in scorers)
+    for scorer in scorers:
+        scorer.batch_size = least
+    return scorers
 
 
 def _judged(scores: RecordingScores, basis: Basis, container: Container | None) -> FileResult:

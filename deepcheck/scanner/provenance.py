@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _WITHOUT = {"cli", "explain", "plots", "reports"}  # they show results
-_OTHERS = ("av", "numpy", "silero-vad", "soxr", "torch", "torchaudio")
+_OTHERS = ("av", "numpy", "silero-vad", "soxr", "torch", "torchaudio", "transformers")
 
 
 @cache

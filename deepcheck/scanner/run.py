@@ -1,6 +1,6 @@
 """Scanning: paths in, a report out."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -103,6 +103,7 @@ class Scan:
         self._journal = Journal(journal, self.basis) if journal is not None else None
         self._results: dict[Path, FileResult | None] = {}
         self._open = ExitStack()
+        self._running: Generator[FileResult, None, None] = self._run([])
 
     def __enter__(self) -> Self:
         if self._journal is not None:
@@ -110,6 +111,7 @@ class Scan:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._running.close()  # or threads would go on decoding for whoever was interrupted
         self._open.close()
 
     def run(self, paths: str | Path | Iterable[str | Path] | Found) -> Iterator[FileResult]:
@@ -124,9 +126,11 @@ class Scan:
         for path, why in found.unreadable:
             self._results[path] = FileResult(path, UNREADABLE, reason=why)
         self.tally = Tally(len(files))
-        return self._run(files)
+        self._running.close()
+        self._running = self._run(files)
+        return self._running
 
-    def _run(self, files: list[tuple[Path, Stamp | None]]) -> Iterator[FileResult]:
+    def _run(self, files: list[tuple[Path, Stamp | None]]) -> Generator[FileResult, None, None]:
         pending = []
         for path, now in files:
             known = self._known(path, now)

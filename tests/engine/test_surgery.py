@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from conftest import TINY
@@ -10,8 +11,11 @@ from conftest import TINY_ENCODER as ENCODER
 from deepcheck.card import Card, DetectorSpec
 from deepcheck.checkpoint import load_checkpoint, same_tensors, save_checkpoint, snapshot
 from deepcheck.data.protocols import read_data
+from deepcheck.data.utterance import Label
 from deepcheck.detectors.base import build, parameter_count
+from deepcheck.engine.dev_scores import DevScores
 from deepcheck.engine.gradients import Probe
+from deepcheck.engine.reference import fit_reference, reference_of
 from deepcheck.engine.surgery import grown, pruned, statistics_of
 from deepcheck.errors import ConfigError
 from deepcheck.metrics.calibration import Calibration, Thresholds
@@ -302,3 +306,51 @@ def test_a_selection_tells_what_it_is_about():
     assert selection.group.name == "blocks.0.conv1"
     assert selection.kept.tolist() == [0, 1]
     assert (len(selection.removed), selection.new) == (8, 6)
+
+
+def with_evidence(spec):
+    """A parent that knows what it was trained on, and its development scores."""
+    parent = parent_of(spec)
+    model = parent.build()
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        embeddings = model.embedded(model.features(torch.randn(40, 16_000, generator=generator)))
+    reference = fit_reference(embeddings.double().numpy())
+    scores = DevScores.of("ab", (Label.SPOOF, Label.BONAFIDE), np.array([-1.0, 1.0]))
+    bands = {"telephone": Thresholds(-2.0, 2.0)}
+    evidence = reference.as_evidence() | scores.as_evidence()
+    return replace(parent, card=replace(parent.card, bands=bands), evidence=evidence)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "wav2vec2"])
+def test_what_was_measured_still_holds_after_an_exact_growth(tmp_path, name):
+    parent = with_evidence(SPECS[name])
+    part = {"wav2vec2": "ffn"}.get(name)
+    surgery = grown(parent, changes_of(parent, [2], 4, part), name="child")
+    assert surgery.note == ""
+    assert same_tensors(surgery.child.evidence, parent.evidence)
+    assert surgery.child.card.bands == parent.card.bands
+    back = pruned(surgery.child, selected(surgery.child, [2], 4, part=part), name="back")
+    assert same_tensors(back.child.evidence, parent.evidence)
+    save_checkpoint(back.child, tmp_path / "x")
+    assert same_tensors(load_checkpoint(tmp_path / "x").evidence, parent.evidence)
+
+
+@pytest.mark.parametrize("name", ["bi-gru", "lstm"])
+def test_where_the_last_layer_reads_more_the_training_data_are_unknown(name):
+    parent = with_evidence(SPECS[name])
+    surgery = grown(parent, changes_of(parent, [1], 3), name="child")
+    assert surgery.change <= 1e-6
+    assert set(surgery.child.evidence) == {"dev.ids", "dev.labels", "dev.logits"}  # the scores are the same
+    assert reference_of(surgery.child.evidence) is None
+    assert "no longer compared with the training data" in surgery.note
+    assert surgery.child.card.bands == parent.card.bands
+
+
+def test_where_scores_change_nothing_that_was_measured_holds():
+    parent = with_evidence(SPECS["resnet18"])
+    random = grown(parent, changes_of(parent, [3], 5), name="child", init="random").child
+    assert (random.card.bands, random.evidence) == ({}, {})
+    lesser = pruned(parent, selected(parent, [3], 5, criterion="magnitude"), name="child")
+    assert lesser.change > 1e-3
+    assert (lesser.child.card.bands, lesser.child.evidence) == ({}, {})

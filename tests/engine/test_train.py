@@ -23,8 +23,11 @@ from deepcheck.config import (
     to_yaml,
 )
 from deepcheck.data.utterance import Label
-from deepcheck.engine.calibrate import score_by_label
+from deepcheck.engine.calibrate import score, score_by_label
+from deepcheck.engine.dev_scores import dev_scores_of, id_of
+from deepcheck.engine.development import develop
 from deepcheck.engine.events import Done, EpochDone, Skipped, Started, Step
+from deepcheck.engine.reference import reference_of
 from deepcheck.engine.score import Scorer
 from deepcheck.engine.train import read_sets, train
 from deepcheck.engine.train_state import load_state
@@ -158,6 +161,30 @@ def test_calibration_and_thresholds_are_those_of_the_development_set(corpus, tmp
     # Four recordings show such generous rates.
     assert done.note == ""
     assert card.rates == {"false_alarm": 0.4, "miss": 0.45, "confidence": 0.5, "bonafide": 4, "spoof": 4}
+
+
+def test_what_was_measured_in_the_end_is_kept_beside_the_weights(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr("deepcheck.engine.development._FEWEST", 4)
+    lenient = CalibrationConfig(false_alarm=0.4, miss=0.45, confidence=0.5, conditions=["telephone"])
+    config = settings(corpus, calibration=lenient)
+    _, done = finish(config, tmp_path / "run")
+    card, evidence = done.checkpoint.card, done.checkpoint.evidence
+    train_set, dev = read_sets(config)
+    found = score(Scorer(done.checkpoint.build(), device="cpu", reference=reference_of(evidence)), dev)
+    scores = dev_scores_of(evidence)
+    assert scores.ids.tolist() == [id_of(utterance.id) for utterance in dev.utterances]
+    np.testing.assert_allclose(scores.logits, found.scores, atol=1e-4)
+    assert np.quantile(found.distances, 0.99) == pytest.approx(1.0, rel=1e-3)
+    assert set(card.bands) == {"telephone", "unfamiliar"}
+    assert 0 <= card.metrics["dev_eer.telephone"] <= 1
+    expected = develop(done.checkpoint.build(), dev, lenient, device=torch.device("cpu"), train_set=train_set)
+    assert card.bands == expected.fitted.bands
+    assert same_tensors(evidence, expected.evidence)
+
+
+def test_conditions_that_do_not_exist_are_noticed_before_the_training(corpus, tmp_path):
+    with pytest.raises(ConfigError, match='no condition "telefone"'):
+        next(train(settings(corpus, calibration=CalibrationConfig(conditions=["telefone"])), tmp_path / "run"))
 
 
 def test_too_few_recordings_promise_nothing(corpus, tmp_path):

@@ -103,7 +103,7 @@ def test_every_field_of_a_result_appears(tmp_path):
     assert found["Score"] == "−2.7183"
     assert found["P(spoof)"] == "93.8 %"
     assert found["Thresholds applied"] == "spoof −2.50, bona fide +2.50 – not the model’s own, see the notes"
-    assert found["Most suspicious"] == "0:00.5–0:02.5, −4.50"
+    assert found["Most suspicious"] == "0:00.5–0:02.5, −4.25"
     assert found["Distance from the training data"].startswith("1.25 – farther than 99 %")
     assert found["Path"] == str(path)
     assert found["SHA-256"] == result.sha256

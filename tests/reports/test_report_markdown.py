@@ -15,7 +15,7 @@ MEANING = (
     "The score is the natural logarithm of a likelihood ratio: above 0 the recording fits genuine speech better, below "
     "0 synthetic speech. Verdict: spoof at -1.00 or below, bona fide at +1.00 or above, inconclusive between. P(spoof) "
     "supposes that 50 % of such recordings are spoofs (--prior). The thresholds were fitted on 500 genuine and 400 "
-    "synthetic recordings kept aside in training: there at most 1 % of genuine recordings are called spoof and at most "
+    "synthetic recordings of the development set: there at most 1 % of genuine recordings are called spoof and at most "
     "5 % of spoofs are called bona fide (95 % confidence). On other material the rates differ; a verdict is evidence, "
     "not proof."
 )

@@ -212,7 +212,7 @@ def test_the_whole_document():
         "fits genuine speech better, below 0 synthetic speech. Verdict: spoof at -1.00 or",
         "below, bona fide at +1.00 or above, inconclusive between. P(spoof) supposes that",
         "50 % of such recordings are spoofs (--prior). The thresholds were fitted on 500",
-        "genuine and 400 synthetic recordings kept aside in training: there at most 1 %",
+        "genuine and 400 synthetic recordings of the development set: there at most 1 %",
         "of genuine recordings are called spoof and at most 5 % of spoofs are called bona",
         "fide (95 % confidence). On other material the rates differ; a verdict is",
         "evidence, not proof.",
@@ -304,7 +304,7 @@ def test_nothing_from_outside_does_anything(name, width, color):
     text = render(hostile(name), Style(width, color))
     plain = re.sub(r"\x1b\[[0-9;]*m", "", text) if color else text
     assert all(character.isprintable() or character == "\n" for character in plain)
-    assert "1 of 1 agree" in plain  # the other model has no verdict
+    assert "agree" not in plain  # of one voice with itself
     text.encode("utf-8")
 
 
@@ -322,7 +322,7 @@ def test_explanation_gives_the_numbers_it_rests_on():
     for part in (
         "spoof at -1.23 or below, bona fide at +2.50 or above",
         "P(spoof) supposes that 50 % of such recordings are spoofs (--prior).",
-        "500 genuine and 400 synthetic recordings kept aside",
+        "500 genuine and 400 synthetic recordings of the development set",
         "at most 1 % of genuine recordings are called spoof",
         "at most 5 % of spoofs",
         "95 % confidence",

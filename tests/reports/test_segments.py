@@ -3,6 +3,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,8 +12,18 @@ from report_examples import BAD, BASIS, GENUINE, MUTE, NAN, SPLICED, window
 from deepcheck.audio.quality import Quality
 from deepcheck.metrics.calibration import Thresholds
 from deepcheck.reports.segments import Segment, marked, segments
-from deepcheck.scanner.pooling import merge
 from deepcheck.scanner.result import FileResult, Stretch
+
+
+def merge(windows):
+    """Windows in order of time, those that touch or overlap as one stretch."""
+    runs = []
+    for one in windows:
+        if runs and one.start_s <= runs[-1][-1].end_s:
+            runs[-1].append(one)
+        else:
+            runs.append([one])
+    return tuple(Stretch(run[0].start_s, run[-1].end_s, float(np.mean([one.llr for one in run]))) for run in runs)
 
 
 def scored(*windows, stretches=(), duration_s=None, **changes):

@@ -35,12 +35,14 @@ def unscored(*qualities: Quality, duration_s: float = 10.0, speech: float = 0.0)
         ([0.999], 0.999, "inconclusive"),
         ([1.0], 1.0, "bona fide"),
         ([5.0], 5.0, "bona fide"),
-        ([-6.0, 4.0], -1.0, "inconclusive"),
-        ([-6.0, 1.0, -4.0], -3.0, "spoof"),
-        ([3.0, 3.0, -3.0], 1.0, "bona fide"),
+        ([-6.0, 4.0], -6.0 + math.log(4 / 3), "spoof"),
+        ([3.0, 3.0, 3.0, -1.0], -1.0 + math.log(4 / 1.5), "inconclusive"),
+        ([3.0] * 8 + [-1.0], -1.0 + math.log(6), "inconclusive"),
+        ([3.0] * 59 + [-3.0], -3.0 + math.log(40), "inconclusive"),
+        ([3.0] * 59 + [-6.0], -6.0 + math.log(40), "spoof"),
     ],
 )
-def test_verdict_follows_from_the_mean(llrs, llr, verdict):
+def test_verdict_follows_from_the_pooled_score(llrs, llr, verdict):
     result = judge(scored(*llrs), THRESHOLDS, 0.5)
     assert result.verdict == verdict
     assert result.llr == pytest.approx(llr)
@@ -60,7 +62,7 @@ def test_windows_without_speech_weigh_nothing():
         WindowScore(6, 10, 4.0, Quality.SPEECH, 0.8),
     )
     result = judge(RecordingScores(0, PATH, 10.0, windows), THRESHOLDS, 0.5)
-    assert result.llr == 3.0
+    assert result.llr == pytest.approx(2.0 + math.log(4 / 3))
     assert result.verdict == "bona fide"
     assert result.speech_s == pytest.approx(10.0 * 1.8 / 4)
     assert result.suspicious == Stretch(0, 4, 2.0)

@@ -17,7 +17,7 @@ from deepcheck.engine.bands import UNFAMILIAR
 from deepcheck.engine.dev_scores import DevScores
 from deepcheck.engine.model import Model
 from deepcheck.engine.reference import Reference
-from deepcheck.engine.score import Scorer, WindowScore
+from deepcheck.engine.score import Scorer, WindowScore, score_together
 from deepcheck.errors import ConfigError
 from deepcheck.metrics.calibration import NO_VERDICT, Calibration, Thresholds
 from deepcheck.metrics.fusion import Development, common, fit_fusion
@@ -25,6 +25,7 @@ from deepcheck.scanner import notes
 from deepcheck.scanner.judge import judge
 from deepcheck.scanner.notes import NOTES
 from deepcheck.scanner.panel import Panel, _along
+from deepcheck.scanner.pooling import recording_llr
 from deepcheck.scanner.result import Note, Opinion
 
 CREATED = "2026-01-01"
@@ -204,12 +205,14 @@ def test_a_fusion_is_fitted_on_what_all_were_developed_on(files):
     assert (basis.false_alarm, basis.miss) == (fusion.false_alarm, fusion.miss) == (None, 0.05)
     assert basis.settings[0][1].startswith(f"{fusion.weights[0]:.3g} x a + {fusion.weights[1]:.3g} x b")
     results = run(panel, files)
-    for result in results:
-        assert result.llr == pytest.approx(fusion.llr(np.array([opinion.llr for opinion in result.opinions])))
+    each = [run(Panel([one], device="cpu"), files) for one in models]
+    for i, result in enumerate(results):
+        own = np.array([[window.llr for window in alone[i].windows] for alone in each])
+        assert [window.llr for window in result.windows] == pytest.approx(fusion.llr(own.T))
         assert result.verdict == fusion.thresholds.verdict(result.llr)
         assert result.thresholds == fusion.thresholds
-        assert result.llr == pytest.approx(np.mean([window.llr for window in result.windows]))
-    assert len({round(result.llr, 3) for result in results}) == len(files)
+        assert result.llr == pytest.approx(recording_llr(np.array([window.llr for window in result.windows])))
+    assert len({round(result.llr, 6) for result in results}) == len(files)
     turned = run(Panel(models[::-1], device="cpu"), files)
     assert [result.llr for result in turned] == pytest.approx([result.llr for result in results], abs=1e-6)
     assert turned[0].opinions == results[0].opinions[::-1]
@@ -286,7 +289,7 @@ def test_windows_of_different_length_are_brought_to_the_shortest(files):
         assert [(w.start_s, w.end_s) for w in result.windows] == [(w.start_s, w.end_s) for w in short.windows]
         fused = [w.llr for w in result.windows if w.quality is Quality.SPEECH]
         assert fused == pytest.approx([(2.0 + w.llr) / 2 for w in short.windows if w.quality is Quality.SPEECH])
-        assert result.llr == pytest.approx(np.mean(fused))
+        assert result.llr == pytest.approx(recording_llr(np.array(fused)))
 
 
 def window(start_s, end_s, llr, quality=Quality.SPEECH):
@@ -389,7 +392,7 @@ def test_each_model_has_its_own_distance(files):
     near, far = model("near", 3.0, evidence=far_away(3.0)), model("far", 3.0, evidence=far_away(13.0))
     [result] = run(Panel([near], device="cpu"), files[:1])
     assert [w.distance for w in result.windows] == pytest.approx([0.0] * len(result.windows), abs=1e-5)
-    scores = next(Panel([near, far], device="cpu")._scorers[0].all_recordings(files[:1], 1))
+    scores = next(score_together(Panel([near, far], device="cpu")._scorers[0], files[:1], 1))
     assert [{round(w.distance, 3) for w in one.windows} for one in scores] == [{0.0}, {10.0}]
 
 
@@ -420,7 +423,7 @@ def test_the_thresholds_of_several_move_with_those_of_each(files, narrow):
     assert result.thresholds == Thresholds((-4 - 1) / 2, (5 + 1) / 2)
     assert result.distance == pytest.approx(2.0, abs=1e-3)
     [result] = run(Panel([wide, odd], threshold=-7.0, device="cpu"), files[:1])
-    assert result.thresholds == Thresholds(-7 - (1 + 3) / 2, 1 + (4 + 4) / 2)
+    assert result.thresholds == Thresholds(-7.0, 1 + (4 + 4) / 2)  # what the user sets, no band moves
 
 
 def test_where_a_model_knows_nothing_no_verdict_is_reached(files):

@@ -16,6 +16,7 @@ from deepcheck.errors import ConfigError, DataError, ModelError
 from deepcheck.files import sha256
 from deepcheck.metrics.calibration import Calibration, Thresholds
 from deepcheck.scanner import run
+from deepcheck.scanner.pooling import recording_llr
 from deepcheck.scanner.result import FileResult, Report
 from deepcheck.scanner.run import Scan, scan
 from deepcheck.scanner.shard import Shard
@@ -114,7 +115,7 @@ def test_result_of_a_file(stored_model, good):
         (1.5, 2.5),
         (2.0, 3.0),
     ]
-    assert result.llr == pytest.approx(np.mean([window.llr for window in result.windows]))
+    assert result.llr == pytest.approx(recording_llr(np.array([window.llr for window in result.windows])))
     assert result.suspicious.llr == min(window.llr for window in result.windows)
     assert result.p_spoof == pytest.approx(1 / (1 + np.exp(result.llr)))
 

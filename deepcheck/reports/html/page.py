@@ -18,6 +18,7 @@ from deepcheck.reports.html.notation import clock, count, span
 from deepcheck.reports.html.sound import Sound, listen
 from deepcheck.reports.html.timeline import Scale, Timeline, scale_of, timeline
 from deepcheck.reports.text import visible
+from deepcheck.reports.words import worst
 from deepcheck.scanner.result import BONAFIDE, INCONCLUSIVE, NOT_SCORED, SPOOF, Basis, FileResult, Report, Stretch
 
 VERDICTS = {SPOOF: "spoof", INCONCLUSIVE: "inconclusive", BONAFIDE: "bonafide", NOT_SCORED: "unscored"}
@@ -87,9 +88,14 @@ class Recording:
         return len(self.result.windows) == 1
 
     @property
+    def part(self) -> Stretch | None:
+        """The most suspicious part."""
+        return worst(self.result)
+
+    @property
     def where(self) -> str:
         """The most suspicious part in words; "" without a score."""
-        part = self.result.suspicious
+        part = self.part
         if part is None:
             return ""
         return "one window" if self.alone else span(part.start_s, part.end_s)
@@ -242,8 +248,8 @@ def _finding(recording: Recording) -> str:
 
 
 def _list(result: FileResult, most: int = 3) -> str:
-    worst: list[Stretch] = sorted(result.stretches, key=lambda stretch: stretch.llr)[:most]
-    times = ", ".join(span(s.start_s, s.end_s) for s in sorted(worst, key=lambda stretch: stretch.start_s))
+    lowest: list[Stretch] = sorted(result.stretches, key=lambda stretch: stretch.llr)[:most]
+    times = ", ".join(span(s.start_s, s.end_s) for s in sorted(lowest, key=lambda stretch: stretch.start_s))
     return times if len(result.stretches) <= most else f"the lowest {times}"
 
 

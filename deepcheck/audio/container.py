@@ -1,0 +1,53 @@
+"""How a recording came: what its file says of itself, before anything is decoded."""
+
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+
+from deepcheck.audio.decode import _FORMATS  # what may be opened is decided in one place
+
+
+@dataclass(frozen=True)
+class Container:
+    """`format` and `codec` in ffmpeg's words, the rate and channels of the audio track, and its bit rate if told."""
+
+    format: str
+    codec: str
+    sample_rate_hz: int
+    channels: int
+    bit_rate_bps: int | None = None
+
+
+def describe(path: str | Path) -> Container | None:
+    """What the header of the file says of its audio track; None where there is no saying. Nothing is decoded.
+
+    Where the format tells no bit rate of the track, it is that of the file, if there is nothing else in it. Never
+    raises: what is wrong with a file is found out, and told, by whoever decodes it.
+    """
+    try:
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            return None  # opening a pipe could wait for ever
+        with (
+            Path(path).open("rb") as file,
+            av.open(file, options={"format_whitelist": _FORMATS}, metadata_errors="replace") as container,
+        ):
+            return _described(container)
+    except (av.error.FFmpegError, OSError, ValueError, MemoryError):
+        return None
+
+
+def _described(container: Any) -> Container | None:
+    track = container.streams.best("audio")
+    if track is None or track.codec_context is None:
+        return None
+    context = track.codec_context
+    rate, channels = int(context.sample_rate or 0), int(context.channels or 0)
+    if rate <= 0 or channels <= 0:
+        return None
+    bit_rate = track.bit_rate or context.bit_rate or (container.bit_rate if len(container.streams) == 1 else 0)
+    # The decoder's own name differs from one build to the next: mp3float, libopus.
+    codec = getattr(context.codec, "canonical_name", None) or context.name
+    return Container(container.format.name, codec, rate, channels, int(bit_rate) if bit_rate and bit_rate > 0 else None)

@@ -1,0 +1,258 @@
+"""All that is measured of a finished model on recordings kept aside, at the end of a training or by itself later."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import deepcheck
+from deepcheck.audio.windows import Window
+from deepcheck.card import Card
+from deepcheck.checkpoint import Checkpoint
+from deepcheck.config import CalibrationConfig, DataConfig, TrainConfig, from_dict, to_dict
+from deepcheck.data.split import hold_out
+from deepcheck.data.utterance import Protocol, Utterance
+from deepcheck.detectors.base import Detector
+from deepcheck.engine.bands import measure, subsample
+from deepcheck.engine.calibrate import Fitted, OnError, Scores, fit, score, thresholds_for
+from deepcheck.engine.processes import ALONE, Processes
+from deepcheck.engine.read_ahead import read_ahead
+from deepcheck.engine.reference import Reference, fit_reference, reference_of
+from deepcheck.engine.score import Scorer
+from deepcheck.errors import ConfigError, DataError
+from deepcheck.metrics.detection import eer
+from deepcheck.runtime import cores, pick_device
+from deepcheck.seeding import seed_of
+
+Progress = Callable[[str], None]
+
+_WINDOWS = 4  # of a recording, the first ones: many recordings say more of what there was than much of one
+_FEWEST = 100  # recordings, below which nothing is known of what is usual among them
+
+
+@dataclass(frozen=True)
+class Development:
+    """What the development set says: for the card (`fitted`), and to be kept beside the weights (`evidence`)."""
+
+    fitted: Fitted
+    evidence: dict[str, Tensor]
+
+    def onto(self, card: Card) -> Card:
+        """The card of the model with these figures in the place of those it had."""
+        found = self.fitted
+        return replace(
+            card,
+            calibration=found.calibration,
+            thresholds=found.thresholds,
+            rates=found.rates,
+            metrics=found.metrics,
+            bands=found.bands,
+        )
+
+
+def develop(
+    detector: Detector,
+    dev_set: Protocol,
+    config: CalibrationConfig,
+    *,
+    device: torch.device,
+    train_set: Protocol | None = None,
+    reference: Reference | None = None,
+    processes: Processes = ALONE,
+    on_error: OnError | None = None,
+    progress: Progress | None = None,
+) -> Development:
+    """Calibration, thresholds, bands, development scores, and how far is far from the training data.
+
+    What the detector was trained on is known from a sample of `train_set`, else from `reference`. Where the
+    development set does not tell the labels apart there is no calibration, and `fitted.note` says so.
+    """
+    tell = progress or (lambda what: None)
+    if train_set is not None:
+        tell("what the model was trained on")
+        reference = _reference(detector, train_set.utterances, config, device, processes)
+    tell("the development set")
+    scorer = Scorer(detector, device=device, reference=reference)
+    clean = score(scorer, dev_set, on_error, processes)
+    bonafide, spoof = clean.by_label()
+    if not (len(bonafide) and len(spoof)):
+        raise DataError(f"{dev_set.describe()}: of one label no recording can be decoded.", "Both are needed.")
+    if reference is not None:
+        before, reference = reference.scale, reference.scaled(clean.distances)
+        clean = replace(clean, distances=clean.distances * before / reference.scale)
+        scorer.reference = reference
+    evidence = clean.dev_scores().as_evidence() | (reference.as_evidence() if reference else {})
+    try:
+        fitted = fit(bonafide, spoof, config)
+    except DataError as error:
+        return Development(Fitted(None, None, {}, {"dev_eer": eer(bonafide, spoof)[0]}, error.message), evidence)
+    calibration = fitted.calibration
+    assert calibration is not None
+    # On what a scan says of a recording, which in one of many windows is not their mean.
+    fitted = replace(fitted, thresholds=thresholds_for(*clean.pooled(calibration).by_label(), config))
+    bands = measure(scorer, dev_set, clean, calibration, config, processes, progress)
+    metrics = {**fitted.metrics, **{f"dev_eer.{name}": value for name, value in bands.eers.items()}}
+    note = " ".join(filter(None, (fitted.note, bands.note)))
+    return Development(replace(fitted, metrics=metrics, bands=bands.thresholds, note=note), evidence)
+
+
+def recalibrated(
+    checkpoint: Checkpoint,
+    data: Protocol,
+    *,
+    name: str,
+    held_out: bool = False,
+    config: CalibrationConfig | None = None,
+    device: str = "auto",
+    on_error: OnError | None = None,
+    progress: Progress | None = None,
+) -> tuple[Checkpoint, str]:
+    """(the model `name`: the same network, with figures from `data`; a note on what these could not show).
+
+    All of `data` is then its development set; with `held_out` that part which its training kept aside, and the rest
+    says what it was trained on. Otherwise that is known from the model itself, else from a half of `data`. `config`
+    is by default what the model was calibrated for. `ConfigError` if its training kept nothing of its data aside;
+    `DataError` if the data do not tell the labels apart.
+    """
+    data.require_both_labels()
+    data = data.where(lambda utterance: utterance.label is not None)
+    recipe = _recipe(checkpoint.card)
+    config = config or calibration_of(checkpoint.card)
+    train_set, reference = None, None
+    if held_out:
+        train_set, data = _parts(checkpoint.card, recipe, data)
+    detector = checkpoint.build()
+    if train_set is None and config.reference_recordings and detector.has_embedding:
+        reference = reference_of(checkpoint.evidence)
+        if reference is None and len(data) >= 2 * _FEWEST:
+            # Those that it was fitted on would lie nearer than any others; the other half says what is far.
+            train_set = data.where(lambda utterance: seed_of("reference", utterance.id) % 2 == 0)
+    found = develop(
+        detector,
+        data,
+        config,
+        device=pick_device(device),
+        train_set=train_set,
+        reference=reference,
+        on_error=on_error,
+        progress=progress,
+    )
+    if found.fitted.calibration is None:
+        raise DataError(found.fitted.note, "Nothing was saved.")
+    stage = {"stage": "calibrate", "dev": data.describe(), "held_out": held_out, "calibration": to_dict(config)}
+    card = replace(
+        found.onto(checkpoint.card),
+        name=name,
+        parent=checkpoint.card.name if name != checkpoint.card.name else checkpoint.card.parent,
+        history=(*checkpoint.card.history, stage),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        version=deepcheck.__version__,
+    )
+    return replace(checkpoint, card=card, evidence=found.evidence), found.fitted.note
+
+
+def calibration_of(card: Card, **changes: Any) -> CalibrationConfig:
+    """What a model was last calibrated for, as far as that is known, with `changes`."""
+    for row in reversed([row for row in card.history if isinstance(row, Mapping)]):
+        settings = row.get("calibration") or (row.get("config") or {}).get("calibration")
+        if isinstance(settings, Mapping):
+            try:
+                config: CalibrationConfig = from_dict(CalibrationConfig, {**settings, **changes})
+            except ConfigError:  # of another version
+                break
+            return config
+    return CalibrationConfig(**changes)
+
+
+def _reference(
+    detector: Detector,
+    utterances: Sequence[Utterance],
+    config: CalibrationConfig,
+    device: torch.device,
+    processes: Processes,
+) -> Reference | None:
+    sample = subsample(utterances, config.reference_recordings)
+    if len(sample) < _FEWEST or not detector.has_embedding:
+        return None
+    return fit_reference(_embeddings(Scorer(detector, device=device), sample, processes))
+
+
+def _embeddings(scorer: Scorer, utterances: Sequence[Utterance], processes: Processes) -> Scores:
+    """(windows, values) of the first windows of each recording, in their order; those that cannot be decoded are left
+    out."""
+    mine = utterances[processes.share(len(utterances))]
+    scorer.detector.eval()
+    found: dict[tuple[int, int], Scores] = {}
+    failed: set[int] = set()
+    batch: list[tuple[tuple[int, int], Window]] = []
+    seen = [0] * len(mine)
+
+    def compute() -> None:
+        _, embedded = scorer.embeddings(np.stack([window.samples for _, window in batch]))
+        found.update({key: row for (key, _), row in zip(batch, embedded, strict=True)})
+        batch.clear()
+
+    paths = [utterance.path for utterance in mine]
+    for index, item in read_ahead(paths, scorer.size, scorer.hop, cores(), 4 * scorer.batch_size):
+        if not isinstance(item, Window):
+            _, error = item
+            failed |= {index} if error else set()
+        elif seen[index] < _WINDOWS:
+            seen[index] += 1
+            batch.append(((index, item.start), item))
+            if len(batch) == scorer.batch_size:
+                compute()
+    if batch:
+        compute()
+    own = [found[key] for key in sorted(found) if key[0] not in failed]
+    rows = [row for part in processes.gather(own) for row in part]
+    return np.stack(rows) if rows else np.zeros((0, 1))
+
+
+def _recipe(card: Card) -> TrainConfig | None:
+    """The settings of the last training in the life of a model."""
+    row = _training(card)
+    if row is None:
+        return None
+    try:
+        config: TrainConfig = from_dict(TrainConfig, row["config"])
+    except ConfigError:  # of a version that had other settings, or of a stranger
+        return None
+    return config
+
+
+def _training(card: Card) -> Mapping[str, Any] | None:
+    trainings = (row for row in reversed(card.history) if isinstance(row, Mapping) and row.get("stage") == "train")
+    return next((row for row in trainings if isinstance(row.get("config"), Mapping)), None)
+
+
+def _parts(card: Card, recipe: TrainConfig | None, data: Protocol) -> tuple[Protocol, Protocol]:
+    """(what the model was trained on, what was kept aside for its development)."""
+    if recipe is None:
+        raise ConfigError(
+            f'It is not known how "{card.name}" was trained, so nothing of its data was kept aside.',
+            "Leave --held-out away, and give recordings that it was not trained on.",
+        )
+    settings: DataConfig = recipe.data
+    if settings.dev is not None:
+        raise ConfigError(
+            f'"{card.name}" was trained with a development set of its own.', "Give that one, without --held-out."
+        )
+    parts = hold_out(data, settings.holdout, settings.holdout_by, recipe.seed)
+    told = (_training(card) or {}).get("dev")
+    if isinstance(told, str) and _counts(told) != _counts(parts[1].describe()):
+        raise DataError(
+            f'These are not the recordings that "{card.name}" was trained with: it was developed on {told[:200]}, '
+            f"and kept aside would be {parts[1].describe()}.",
+            "Give the same data and --subset, or leave --held-out away.",
+        )
+    return parts
+
+
+def _counts(described: str) -> str:
+    """What a protocol says of itself, but for its name, which is that of a file."""
+    return described.rpartition("): ")[2]

@@ -1,0 +1,118 @@
+"""What a detector was trained on, as it sees it: how far does a recording lie from that?
+
+The Mahalanobis distance of the embedding (Lee et al., "A simple unified framework for detecting out-of-distribution
+samples", 2018, arXiv:1807.03888, with one mean for both labels) says where scores are guesses: a detector has a
+logit for everything.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from deepcheck.errors import ModelError
+
+Floats = NDArray[np.float64]
+
+AXES = 128
+"""Directions of the embedding that have a variance of their own; all others share one."""
+FARTHEST = 0.01  # of the development recordings: where they begin, the distance is 1
+_MOST_VALUES = 1 << 14
+REFERENCE = "reference."
+"""What the names of its tensors among the evidence begin with."""
+_NAMES = tuple(REFERENCE + part for part in ("mean", "axes", "variances", "scale"))
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Statistics of embeddings: `mean` (values,), orthonormal `axes` (k, values), and `variances` (k + 1,), those along
+    the axes and last that of everything beside them. `scale` divides the distance."""
+
+    mean: Floats
+    axes: Floats
+    variances: Floats
+    scale: float = 1.0
+
+    def distances(self, embeddings: Floats) -> Floats:
+        """(batch, values) -> (batch,); `ModelError` if these are no embeddings of the detector it was made with."""
+        if embeddings.shape[1:] != self.mean.shape:
+            raise ModelError("The model's statistics of its training data are those of another network.")
+        centred = embeddings - self.mean
+        along = centred @ self.axes.T
+        beside = np.maximum(np.square(centred).sum(1) - np.square(along).sum(1), 0.0)
+        squared = (np.square(along) / self.variances[:-1]).sum(1) + beside / self.variances[-1]
+        distances: Floats = np.sqrt(squared) / self.scale
+        return distances
+
+    def scaled(self, distances: Floats) -> "Reference":
+        """The same so that of recordings with these `distances` the share `FARTHEST` lies beyond 1."""
+        beyond = float(np.quantile(distances, 1 - FARTHEST))
+        return replace(self, scale=self.scale * beyond) if beyond > 0 and math.isfinite(beyond) else self
+
+    def as_evidence(self) -> dict[str, Tensor]:
+        """For `Checkpoint.evidence`."""
+        parts = (self.mean, self.axes, self.variances, np.array([self.scale]))
+        return {
+            name: torch.from_numpy(np.ascontiguousarray(part, np.float32))
+            for name, part in zip(_NAMES, parts, strict=True)
+        }
+
+
+def fit_reference(embeddings: Floats, axes: int = AXES) -> Reference | None:
+    """Mean and covariance of (windows, values); None where they say nothing: below two windows, or all alike.
+
+    The covariance is drawn to a multiple of the identity, by oracle approximating shrinkage (Chen, Wiesel, Eldar and
+    Hero, "Shrinkage algorithms for MMSE covariance estimation", 2010, arXiv:0907.4698, equation 23), so that more
+    values than windows do no harm. Its smallest variances, those beyond the `axes` largest, are replaced by their
+    mean (Tipping and Bishop, "Probabilistic principal component analysis", 1999).
+    """
+    if embeddings.ndim != 2 or len(embeddings) < 2 or not np.isfinite(embeddings).all():
+        return None
+    windows, values = embeddings.shape
+    mean = embeddings.mean(0)
+    centred = embeddings - mean
+    covariance = centred.T @ centred / windows
+    level = float(np.trace(covariance)) / values
+    if not level > 0:
+        return None
+    shrinkage = _oas(covariance, windows)
+    variances, vectors = np.linalg.eigh(covariance)
+    variances = (1 - shrinkage) * np.maximum(variances[::-1], 0.0) + shrinkage * level
+    variances = np.maximum(variances, 1e-9 * level)
+    kept = min(axes, values)
+    beside = float(variances[kept:].mean()) if kept < values else level
+    return Reference(mean, np.ascontiguousarray(vectors[:, ::-1][:, :kept].T), np.append(variances[:kept], beside))
+
+
+def _oas(covariance: Floats, windows: int) -> float:
+    values = len(covariance)
+    square, trace = float(np.square(covariance).sum()), float(np.trace(covariance))
+    above = (1 - 2 / values) * square + trace**2
+    below = (windows + 1 - 2 / values) * (square - trace**2 / values)
+    return 1.0 if below <= 0 else min(1.0, above / below)
+
+
+def is_reference(evidence: Mapping[str, Tensor]) -> bool:
+    """Whether there is a reference in the evidence of a model, sound or not."""
+    return any(name.startswith(REFERENCE) for name in evidence)
+
+
+def reference_of(evidence: Mapping[str, Tensor]) -> Reference | None:
+    """The reference in the evidence of a model; None if there is none, `ModelError` if it makes no sense."""
+    if not is_reference(evidence):
+        return None
+    parts = [evidence.get(name) for name in _NAMES]
+    numbers = [part.double().numpy() for part in parts if part is not None and part.is_floating_point()]
+    shapes = [part.shape for part in numbers]
+    if len(shapes) == len(_NAMES) and len(shapes[0]) == 1 and len(shapes[1]) == 2:
+        mean, axes, variances, scale = numbers
+        k, values = axes.shape
+        fits = len(mean) == values and variances.shape == (k + 1,) and scale.shape == (1,)
+        finite = all(np.isfinite(part).all() for part in numbers)
+        if fits and finite and 0 < k <= values <= _MOST_VALUES and (variances > 0).all() and scale[0] > 0:
+            return Reference(mean, axes, variances, float(scale[0]))
+    raise ModelError("The model's statistics of its training data make no sense.")
