@@ -1,3 +1,4 @@
+import json
 import os
 import struct
 from dataclasses import replace
@@ -6,12 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import TINY, TINY_ENCODER
+from safetensors.torch import save_file
 from torch import nn
 
-from deepcheck.card import Card, DetectorSpec, peek
-from deepcheck.checkpoint import describe_widths, load_checkpoint, same_tensors, save_checkpoint, snapshot
+from deepcheck.card import Card, DetectorSpec, peek, to_header
+from deepcheck.checkpoint import Checkpoint, describe_widths, load_checkpoint, same_tensors, save_checkpoint, snapshot
 from deepcheck.detectors import DETECTORS
 from deepcheck.detectors.base import Detector, build
+from deepcheck.detectors.encoder_config import allowed
 from deepcheck.errors import DeepcheckError, ModelError
 from deepcheck.plasticity.units import resize
 
@@ -264,3 +267,36 @@ def test_a_detector_of_others_is_built_as_it_was(tmp_path, monkeypatch):
     assert torch.equal(again.score(sound), scores)
     assert same_tensors(dict(again.named_buffers()), dict(model.named_buffers()))
     assert not again.fixed.requires_grad
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"num_labels": 10**9},
+        {"num_hidden_layers": 10**6},
+        {"hidden_size": "many"},
+        {"num_attention_heads": 0},
+        {"hidden_act": "nope"},
+        {"conv_dim": []},
+    ],
+    ids=str,
+)
+def test_networks_that_make_no_sense_are_refused_before_they_are_built(tiny, settings):
+    config = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, **settings}
+    card = Card("x", DetectorSpec("wav2vec2", {"config": config}))
+    with pytest.raises(DeepcheckError):
+        Checkpoint(card, {}).build()
+
+
+def test_a_configuration_cannot_ask_for_code_from_elsewhere():
+    config = {"hidden_size": 32, "attn_implementation": "kernels-community/x", "_attn_implementation": "someone/evil"}
+    assert allowed(config) == {"hidden_size": 32}
+
+
+@pytest.mark.parametrize("change", [{"history": ["x"]}, {"spec": {"name": "resnet18", "arguments": None}}], ids=str)
+def test_a_card_of_other_shapes_is_refused(tmp_path, tiny, change):
+    path = tmp_path / "x.safetensors"
+    header = json.loads(to_header(Card("x", TINY))["deepcheck"]) | change
+    save_file({"a": torch.zeros(1)}, path, metadata={"deepcheck": json.dumps(header)})
+    with pytest.raises(ModelError, match="makes no sense"):
+        peek(path)

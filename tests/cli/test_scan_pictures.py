@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from deepcheck.cli import scan_pictures
 from deepcheck.cli.app import app
+from deepcheck.errors import DataError
 
 DONE, ERROR, SOME_NOT_SCORED = 0, 1, 3
 
@@ -72,16 +73,23 @@ def test_a_place_for_pictures_that_is_none_is_refused_before_the_scan(inbox, mon
     assert "No pictures can be written to inbox/voice0.wav/pictures" in result.stderr
 
 
-def test_pictures_that_fail_cost_no_report(inbox, monkeypatch):
-    from deepcheck.errors import DataError
-
+@pytest.mark.parametrize(
+    ("problem", "code"),
+    [
+        (DataError("No space left on device."), ERROR),
+        (RuntimeError("CUDA out of memory"), 1),
+        (KeyboardInterrupt(), 130),
+    ],
+    ids=["disk", "memory", "Ctrl-C"],
+)
+def test_pictures_that_fail_cost_no_report(inbox, monkeypatch, problem, code):
     def fail(*_):
-        raise DataError("No pictures can be written to pictures: No space left on device.")
+        raise problem
 
     monkeypatch.setattr(scan_pictures, "explain_report", fail)
     result = scan(inbox, "--explain", "pictures", "-o", "report.csv", "-o", "report.html")
-    assert result.exit_code == ERROR
-    assert "No space left on device" in result.stderr
+    assert result.exit_code == code
+    assert str(problem) in result.stderr or isinstance(problem, RuntimeError | KeyboardInterrupt)
     assert len(Path("report.csv").read_text().splitlines()) == 5
     assert "voice2.wav" in Path("report.html").read_text()
 

@@ -181,6 +181,13 @@ def test_the_time_of_the_scan_does_not_matter(journals, recording):
     assert recall(journals, recording, dataclasses.replace(BASIS, created="later")) is not None
 
 
+def test_nor_does_that_of_any_of_several_models(journals):
+    at = [dataclasses.replace(BASIS, created=time, models=(dataclasses.replace(BASIS, created=time),)) for time in "ab"]
+    assert folder_of(journals, at[0]) == folder_of(journals, at[1])
+    other = dataclasses.replace(at[0], models=(dataclasses.replace(BASIS, model_sha256="cd" * 32),))
+    assert folder_of(journals, other) != folder_of(journals, at[0])
+
+
 def test_any_name_of_a_model_makes_a_folder_below_the_journals(journals):
     for name in ("hf:owner/name", "../../etc", "a" * 300, "模型", ".."):
         folder = folder_of(journals, dataclasses.replace(BASIS, model=name))
