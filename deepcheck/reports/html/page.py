@@ -153,14 +153,17 @@ class Page:
         threads = min(8, os.cpu_count() or 1)
         waiting: deque[tuple[Recording, Future[Shown]]] = deque()
         with ThreadPoolExecutor(threads) as pool:
-            for recording in self.recordings:
-                waiting.append((recording, pool.submit(self._show, recording)))
-                if len(waiting) > 2 * threads:
+            try:
+                for recording in self.recordings:
+                    waiting.append((recording, pool.submit(self._show, recording)))
+                    if len(waiting) > 2 * threads:
+                        done, future = waiting.popleft()
+                        yield done, future.result()
+                while waiting:
                     done, future = waiting.popleft()
                     yield done, future.result()
-            while waiting:
-                done, future = waiting.popleft()
-                yield done, future.result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)  # after Ctrl-C what has not begun never does
 
     def _show(self, recording: Recording) -> Shown:
         result = recording.result
