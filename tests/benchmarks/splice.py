@@ -9,8 +9,8 @@ again. Ten minutes of each synthesis system are recordings that are synthetic th
 
 The first table compares rules for the verdict at the thresholds of the model, none of them fitted here, the second
 says what `deepcheck scan` would say. All intervals are Wilson's at 95 % over recordings, which are not independent:
-there are as many voices as the first lines say. Every window is scored, without a check of quality. Seven minutes on 2
-quiet cores; `--quick`, with ten minutes in place of the hours, takes one and a half.
+there are as many voices as the first lines say. Every window is scored, without a check of quality.
+Half an hour on a busy machine of 2 cores; `--quick`, with ten minutes in place of the hours, takes a part of that.
 """
 
 import argparse
