@@ -42,13 +42,15 @@ class SamplingConfig:
 
     A source is drawn in proportion to its size to the power of `source_power` (1: as the data are, 0: all
     sources alike). A share of `paired` of the batch are couples of one source: a spoof beside a genuine
-    recording of the same place, so that the place cannot be the answer.
+    recording of the same place, so that the place cannot be the answer. Windows are `min_crop_s` to `max_crop_s` long
+    (null: as long as the detector's), those of one batch alike.
     """
 
     source_power: float = 0.5
     paired: float = 0.5
     samples_per_epoch: int | None = None  # by default as many as there are recordings
     min_crop_s: float = 1.5
+    max_crop_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class OptimizerConfig:
     label_smoothing: float = 0.0
     accumulate: int = 1  # parts in which a batch passes through the network, where memory is short
     new_rate: float = 1.0  # factor on the learning rate of what growth added
+    head_rate: float = 1.0  # the same of the head, which begins from nothing where the rest is pretrained
     average: float = 0.0  # decay per step of a running mean of the weights, which is what is tested; 0: none
 
 
@@ -135,6 +138,25 @@ class StageConfig:
 
 
 @dataclass(frozen=True)
+class FoldsConfig:
+    """Training over `count` folds in whole groups of `by` (see `data.folds`; 0: not at all), and the `final` model.
+
+    `mean` is the mean of the weights of the models of all folds: for detectors that begin with pretrained weights
+    (arXiv:2203.05482); `train` one more training, on everything.
+    """
+
+    count: int = 0
+    by: str = "source"
+    final: str = "train"  # mean | train
+
+    def __post_init__(self) -> None:
+        if self.count < 0 or self.count == 1:
+            raise ConfigError(f'"folds.count" is {self.count}.', "Give at least 2, or 0 for a training without folds.")
+        if self.final not in ("mean", "train"):
+            raise ConfigError(f'"folds.final" is "{self.final}".', "Choose one of: mean, train.")
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """Everything that decides what `deepcheck train` makes."""
 
@@ -157,6 +179,7 @@ class TrainConfig:
     lora: LoraConfig = field(default_factory=LoraConfig)
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     stages: Sequence[StageConfig] = ()  # instead of one training: train, grow, train, prune, train
+    folds: FoldsConfig = field(default_factory=FoldsConfig)  # instead of a development set
 
     def __post_init__(self) -> None:
         # So that `--set detector.width=32` alone says enough.

@@ -14,6 +14,7 @@ from deepcheck.cli.console import say
 from deepcheck.cli.training import TrainingView
 from deepcheck.config import TrainConfig
 from deepcheck.engine.events import Done
+from deepcheck.engine.folds import FOLD_FILES
 from deepcheck.engine.processes import is_main
 from deepcheck.engine.stages import STAGE_FILES
 from deepcheck.engine.train import train
@@ -50,8 +51,8 @@ def conduct(
 ) -> Checkpoint:
     """Train what `config` says, going on where an unfinished run of that name was, and store the model.
 
-    Of a schedule the checkpoint of every stage is kept in the folder of the run. `ModelError` if there is a model
-    of that name and `fresh` is not set.
+    Of a schedule the checkpoint of every stage is kept in the folder of the run, of folds `FOLD_FILES`. `ModelError`
+    if there is a model of that name and `fresh` is not set.
     """
     place = store.place_of(config.name)
     run_dir = store.run_dir(config.name)
@@ -74,14 +75,14 @@ def conduct(
 
 
 def _tidy(run_dir: Path) -> None:
-    """Leaves the checkpoints of finished stages alone."""
-    stages = sorted(run_dir.glob(STAGE_FILES))
+    """Leaves the checkpoints of finished stages alone, and what is known of folds."""
+    stages, folds = (set(run_dir.glob(files)) for files in (STAGE_FILES, FOLD_FILES))
     for path in run_dir.iterdir():
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
-        elif path not in stages:
+        elif path not in stages | folds:
             path.unlink()
     if stages:
-        say(f"The models of the stages: {stages[0].parent / STAGE_FILES}")
-    else:
+        say(f"The models of the stages: {run_dir / STAGE_FILES}")
+    elif not folds:
         run_dir.rmdir()

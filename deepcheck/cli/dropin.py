@@ -11,7 +11,7 @@ from deepcheck.checkpoint import Checkpoint, load_checkpoint
 from deepcheck.cli.conduct import as_overrides, conduct, data_flags
 from deepcheck.cli.console import say, show
 from deepcheck.cli.surgery import change_table, child_name, keep
-from deepcheck.config import StageConfig, TrainConfig, load_config
+from deepcheck.config import FoldsConfig, StageConfig, TrainConfig, load_config
 from deepcheck.data.protocols import read_data
 from deepcheck.data.utterance import Protocol
 from deepcheck.detectors.base import Detector
@@ -69,7 +69,7 @@ class Growth:
         if self.mode == "unfrozen" and flags.get("optimizer.lr") is None and not self.config:
             # What has been learnt is to be refined, not shaken; the paper halves as well (arXiv:2603.24343).
             config = replace(config, optimizer=replace(config.optimizer, lr=config.optimizer.lr / 2))
-        return replace(config, name=name, start=start, seed=self.seed, mode="unfrozen", stages=())
+        return replace(config, name=name, start=start, seed=self.seed, mode="unfrozen", stages=(), folds=FoldsConfig())
 
     def stages(self) -> tuple[StageConfig, StageConfig]:
         """To grow, and to train."""

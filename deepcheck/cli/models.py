@@ -118,6 +118,12 @@ def show(
     for key, value in rows.items():
         table.add_row(Text(key, style="bold"), Text(value))
     print_out(table)
+    if any("folds" in stage for stage in card.history):
+        from deepcheck.cli.fold_sheet import fold_sheet  # which takes the engine to import
+        from deepcheck.engine.fold_check import checks_of
+
+        if checks := checks_of(card):
+            print_out(fold_sheet(checks).drawn())
 
 
 def _origin(stage: Mapping[str, Any]) -> str:

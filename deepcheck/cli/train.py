@@ -44,6 +44,14 @@ def command(
             show_default=False,
         ),
     ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            help="Train a model for each of so many folds, which share no source and no system, calibrate on what each "
+            "says of its own fold, then train one on everything (or --set folds.final=mean).",
+            show_default=False,
+        ),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="What to call the model.", show_default=False)] = None,
     epochs: Annotated[int | None, typer.Option(min=1, show_default=False)] = None,
     batch_size: Annotated[int | None, typer.Option(min=2, show_default=False)] = None,
@@ -79,6 +87,8 @@ def command(
 
       deepcheck train --pretrained distillmos.safetensors --lr 1e-4 --data manifest.csv
 
+      deepcheck train --pretrained distillmos.safetensors --folds 4 --set folds.final=mean --data manifest.csv
+
       torchrun --nproc-per-node 4 -m deepcheck train --data manifest.csv
     """
     from deepcheck.cli.conduct import as_overrides, conduct, data_flags
@@ -91,6 +101,7 @@ def command(
         "detector.pretrained": pretrained,
         "start": start,
         "mode": mode,
+        "folds.count": folds,
         "name": name,
         "epochs": epochs,
         "batch_size": batch_size,

@@ -9,8 +9,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from deepcheck.cli.console import err, say, show
+from deepcheck.cli.fold_picture import draw_folds
+from deepcheck.cli.fold_sheet import fold_sheet
 from deepcheck.cli.surgery import change_table
-from deepcheck.engine.events import Done, EpochDone, Event, Skipped, StageDone, Started, Step
+from deepcheck.engine.events import (
+    Done,
+    EpochDone,
+    Event,
+    FoldDone,
+    FoldsChecked,
+    Skipped,
+    StageDone,
+    Started,
+    Step,
+)
 from deepcheck.engine.processes import is_main
 from deepcheck.errors import DeepcheckError
 
@@ -18,7 +30,8 @@ from deepcheck.errors import DeepcheckError
 class TrainingView:
     """Draws on stderr; where that is no terminal, one line an epoch remains. Optionally feeds TensorBoard.
 
-    Of a schedule a table of its stages goes to stdout at the end. Of several processes only the first one draws.
+    Of a schedule a table of its stages goes to stdout at the end, of folds one of what their promises came to. Of
+    several processes only the first one draws.
     """
 
     def __init__(self, tensorboard: Path | None = None) -> None:
@@ -35,6 +48,7 @@ class TrainingView:
         )
         self.writer = _writer(tensorboard) if is_main() else None
         self.stages: list[StageDone] = []
+        self.judged_on = "the development set"
         self.skipped = 0
         self.epochs = 0
 
@@ -56,7 +70,8 @@ class TrainingView:
 
     def started(self, event: Started) -> None:
         say(f"Training on {event.train}")
-        say(f"Development set {event.dev}")
+        if event.dev:
+            say(f"Development set {event.dev}")
         say(f"{event.parameters:,} parameters, {event.device}, {event.precision}, {event.epochs} epochs")
         if event.first_epoch > 1:
             say(f"Going on with epoch {event.first_epoch} of an unfinished training.")
@@ -78,14 +93,16 @@ class TrainingView:
 
     def epoch(self, event: EpochDone) -> None:
         self.bar.reset(self.task)
+        eer = "" if event.dev_eer is None else f"  dev EER {100 * event.dev_eer:.2f} %"
         say(
-            f"epoch {event.epoch}/{self.epochs}  loss {event.loss:.4f}  dev EER {100 * event.dev_eer:.2f} %"
+            f"epoch {event.epoch}/{self.epochs}  loss {event.loss:.4f}{eer}"
             f"  {event.clips_per_s:.0f} clips/s  {event.seconds:.0f} s  waited for data {event.waiting:.0%}"
             + ("  best so far" if event.best else "")
         )
         if self.writer is not None:
             self.writer.add_scalar("train/loss", event.loss, event.epoch)
-            self.writer.add_scalar("dev/eer", event.dev_eer, event.epoch)
+            if event.dev_eer is not None:
+                self.writer.add_scalar("dev/eer", event.dev_eer, event.epoch)
 
     def stage(self, event: StageDone) -> None:
         """The end of a stage of a schedule."""
@@ -98,6 +115,17 @@ class TrainingView:
             style="bold",
         )
 
+    def fold(self, event: FoldDone) -> None:
+        """The end of the training of a fold."""
+        say(f"fold {event.number}/{event.total}  not heard: {event.test}", style="bold")
+
+    def checked(self, event: FoldsChecked) -> None:
+        """What the promises of the folds came to."""
+        show(fold_sheet(event.checks).drawn())
+        draw_folds(Path(event.folder))
+        say(f"The models of the folds, their scores and curves: {event.folder}")
+        self.judged_on = "the folds, each by a model that has not heard it"
+
     def done(self, event: Done) -> None:
         if self.stages:
             show(stage_table(self.stages))
@@ -109,7 +137,7 @@ class TrainingView:
             return
         figures = event.metrics
         say(
-            f"On the development set: EER {100 * figures['dev_eer']:.2f} %, AUC {figures['dev_auc']:.4f}, "
+            f"On {self.judged_on}: EER {100 * figures['dev_eer']:.2f} %, AUC {figures['dev_auc']:.4f}, "
             f"Cllr {figures['dev_cllr']:.3f} bit; spoof at {thresholds.spoof:+.2f} or below, "
             f"bona fide at {thresholds.bonafide:+.2f} or above."
         )
@@ -135,6 +163,8 @@ _DRAW: dict[type, Any] = {
     Skipped: TrainingView.skip,
     EpochDone: TrainingView.epoch,
     StageDone: TrainingView.stage,
+    FoldDone: TrainingView.fold,
+    FoldsChecked: TrainingView.checked,
     Done: TrainingView.done,
 }
 

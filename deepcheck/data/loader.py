@@ -34,11 +34,12 @@ class _Sample:
 
 
 class TrainingSet(Dataset[_Sample]):
-    """Utterances as training windows of `window_s`; what a draw gives depends on its seed alone.
+    """Utterances as training windows of `min_crop_s` to `window_s`; what a draw gives depends on the draw alone.
 
-    A random stretch of `min_crop_s` to `window_s` is taken, augmented, and repeated up to the window, so that a
-    detector meets every length and the seams of repetition with both labels alike. A recording that cannot be
-    decoded is left out of its batch with the reason: one bad file must not end a night of training.
+    All windows of a batch are of one length, so that a detector meets every length and no time goes into padding. A
+    random stretch is taken and augmented; a shorter recording is repeated up to the length, with both labels alike. A
+    recording that cannot be decoded is left out of its batch with the reason: one bad file must not end a night of
+    training.
     """
 
     def __init__(
@@ -64,9 +65,9 @@ class TrainingSet(Dataset[_Sample]):
             waveform = self._decoded(draw.item)
         except AudioError as error:
             return _Sample(None, label, str(utterance.path), error.message)
-        length = int(rng.integers(self.min_crop, self.window + 1))
+        length = self.min_crop + round(draw.length * (self.window - self.min_crop))
         augmented = self.chain(_crop(waveform, length, rng), rng)
-        return _Sample(_fit(augmented, self.window, rng), label, str(utterance.path))
+        return _Sample(_fit(augmented, length, rng), label, str(utterance.path))
 
     def _decoded(self, index: int) -> Waveform:
         waveform = self.cache.get(index)

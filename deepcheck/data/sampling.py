@@ -13,10 +13,14 @@ from deepcheck.seeding import seed_of
 
 
 class Draw(NamedTuple):
-    """An utterance to load (its index, `item`) and the seed of everything random that happens to it."""
+    """An utterance to load (its index, `item`), the seed of everything random that happens to it, and a length.
+
+    `length` goes from 0, the shortest, to 1, the longest that there is in training; it is that of the whole batch.
+    """
 
     item: int
     seed: int
+    length: float = 1.0
 
 
 class BatchSampler(Sampler[list[Draw]]):
@@ -81,6 +85,7 @@ class BatchSampler(Sampler[list[Draw]]):
         """The draws of one batch, genuine and spoof in turn."""
         rng = np.random.default_rng(seed_of("batch", self.seed, epoch, step))
         indices: list[int] = []
+        length = float(np.random.default_rng(seed_of("length", self.seed, epoch, step)).random())
         for _ in range(self.couples):
             if self._partners and rng.random() < self.paired:
                 spoof = self._matched.draw(rng)
@@ -88,7 +93,8 @@ class BatchSampler(Sampler[list[Draw]]):
                 indices += [partners[rng.integers(len(partners))], spoof]
             else:
                 indices += [self._genuine.draw(rng), self._spoof.draw(rng)]
-        return [Draw(index, seed_of("sample", self.seed, epoch, step, i)) for i, index in enumerate(indices)]
+        seeds = (seed_of("sample", self.seed, epoch, step, i) for i in range(len(indices)))
+        return [Draw(index, seed, length) for index, seed in zip(indices, seeds, strict=True)]
 
 
 class _Pool:

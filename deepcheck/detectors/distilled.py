@@ -31,8 +31,9 @@ _BINS = _WINDOW // 2 + 1
 _COMPRESSION = 0.3
 _QUIET = 1e-12  # magnitudes below are nothing
 _STEPS = 384  # of 20 ms, in the 7.68 s that the network was trained on; they set the wavelengths of its positions
+_SHARE = 0.3  # of what the convolutions gave, beside the states of a layer
 _AT_ONCE = 2  # windows, on a CPU
-_POOLS = ("last", "layers")
+_POOLS = ("last", "layers", "both")
 _HEAD = ("head.", "layer_weights")  # which the origin of the weights does not have
 
 
@@ -43,8 +44,8 @@ class Distilled(Detector):
     published network, whose weights `pretrained` reads from a file; it may also name a saved model of this
     detector. `learns` says what training changes: `all`, `layers` (all but the convolutions, which take most of the
     time), or a number, of the last transformer layers, that learn beside the head; what other layers grow learns in
-    mode frozen alone. `pool` reads the states of the `last` layer, or a learnt weighted sum of all `layers`. `dropout`
-    acts before the head. Windows of more than 7.68 s are longer than what the published network has seen.
+    mode frozen alone. `pool` reads the states of the `last` layer, a learnt weighted sum of all `layers`, or `both` the
+    last layer and what the convolutions gave. `dropout` acts before the head. Windows of more than 7.68 s are longer than what the published network has seen.
     """
 
     cpu_batch: ClassVar[int] = 4
@@ -87,7 +88,8 @@ class Distilled(Detector):
         self.layers = nn.ModuleList(Layer(width, heads, neurons) for _ in range(layers))
         self.layer_weights = nn.Parameter(torch.zeros(layers)) if pool == "layers" else None
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(2 * width, 1)
+        self.reads_convolutions = pool == "both"
+        self.head = nn.Linear(2 * width + 2 * self.cnn.values * self.reads_convolutions, 1)
         if pretrained is not None:
             _load(self, Path(pretrained).expanduser())
         for part in self._still(learns):
@@ -113,11 +115,12 @@ class Distilled(Detector):
             return compressed.contiguous(memory_format=torch.channels_last)  # which convolutions take faster
 
     def embedded(self, features: Tensor) -> Tensor:
-        """(batch, 2, 161, frames) -> (batch, 2 * width), what the head reads."""
-        return self.pooled(self.states(self.convolved(features)))
+        """(batch, 2, 161, frames) -> (batch, 2 * width), what the head reads; with `both` 2,048 values more."""
+        convolved = self.convolved(features)
+        return self.pooled(self.states(convolved), convolved)
 
     def logit_of(self, embedding: Tensor) -> Tensor:
-        """(batch, 2 * width) -> (batch,)."""
+        """What `embedded` gives -> (batch,)."""
         return self.head(self.dropout(embedding)).squeeze(-1)
 
     def convolved(self, features: Tensor) -> Tensor:
@@ -134,21 +137,25 @@ class Distilled(Detector):
             states.append(x)
         return states
 
-    def pooled(self, states: Sequence[Tensor]) -> Tensor:
-        """What `states` gives -> (batch, 2 * width), mean and deviation over time."""
+    def pooled(self, states: Sequence[Tensor], convolved: Tensor) -> Tensor:
+        """What `states` and `convolved` give -> what the head reads: mean and deviation over time."""
         if self.layer_weights is None:
             chosen = states[-1]
         else:
             chosen = torch.stack(tuple(states), -1) @ self.layer_weights.softmax(0).to(states[-1].dtype)
-        # The square root of nothing has no gradient.
-        return torch.cat([chosen.mean(1), (chosen.var(1, correction=0) + 1e-6).sqrt()], 1)
+        read = _statistics(chosen)
+        if self.reads_convolutions:
+            # Five times as many values as the layers give, and not to count for as much more.
+            read = torch.cat([read, _SHARE * _statistics(self.standardise(convolved))], 1)
+        return read
 
     def attention_maps(self, waveform: Tensor) -> AttentionMaps:
         """What the transformer layers attend to, 50 steps a second."""
         with attention_of(self.get_submodule(f"layers.{i}.attention") for i in range(len(self.layers))) as maps:
-            states = self.states(self.convolved(self.features(waveform)))
+            convolved = self.convolved(self.features(waveform))
+            states = self.states(convolved)
         read = states[-1:] if self.layer_weights is None else states
-        return AttentionMaps(maps, read, lambda states: self.logit_of(self.pooled(states)))
+        return AttentionMaps(maps, read, lambda states: self.logit_of(self.pooled(states, convolved)))
 
     def groups(self) -> list[UnitGroup]:
         """Of each transformer layer the heads, the dimensions inside them, and the feed-forward neurons."""
@@ -244,7 +251,9 @@ class Attention(nn.Module):
             projection(x).unflatten(-1, (self.num_heads, self.head_dim)).transpose(1, 2)
             for projection in (self.q_proj, self.k_proj, self.v_proj)
         )
-        heard = F.scaled_dot_product_attention(q, k, v, scale=self.scaling)
+        # Not torch's fused attention: on a CPU its backward pass took as long as the rest of the transformer together,
+        # and the maps of 200 steps are small.
+        heard = ((q * self.scaling) @ k.transpose(-1, -2)).softmax(-1).to(v.dtype) @ v
         return self.out_proj(heard.transpose(1, 2).flatten(-2))
 
 
@@ -262,6 +271,11 @@ class Layer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.attention_norm(x + self.attention(x))
         return self.norm(x + self.down(F.relu(self.up(x))))
+
+
+def _statistics(x: Tensor) -> Tensor:
+    """(batch, steps, values) -> (batch, 2 * values), mean and deviation; the square root of nothing has no gradient."""
+    return torch.cat([x.mean(1), (x.var(1, correction=0) + 1e-6).sqrt()], 1)
 
 
 def _positions(steps: int, width: int, device: torch.device) -> Tensor:

@@ -11,10 +11,9 @@ import numpy as np
 
 from deepcheck.audio.conditions import Condition, parse_conditions
 from deepcheck.config import CalibrationConfig
-from deepcheck.data.utterance import Label, Protocol, Utterance
-from deepcheck.engine.calibrate import Scored, Scores, score, shown_rates, thresholds_for
+from deepcheck.data.utterance import Label, Utterance
+from deepcheck.engine.calibrate import Judged, Scored, Scores, score, shown_rates, thresholds_for
 from deepcheck.engine.processes import ALONE, Processes
-from deepcheck.engine.score import Scorer
 from deepcheck.errors import ConfigError
 from deepcheck.metrics.calibration import NO_VERDICT, Calibration, Thresholds
 from deepcheck.metrics.detection import eer
@@ -60,27 +59,27 @@ def chosen_conditions(config: CalibrationConfig) -> tuple[list[Condition], str]:
 
 
 def measure(
-    scorer: Scorer,
-    dev_set: Protocol,
+    judged: Sequence[Judged],
     clean: Scored,
     calibration: Calibration,
     config: CalibrationConfig,
     processes: Processes = ALONE,
     progress: Callable[[str], None] | None = None,
 ) -> Bands:
-    """Thresholds on `dev_set` under each of the conditions of `config`; `clean` are its logits as it is.
+    """Thresholds on the recordings that are `judged`, together, under each of the conditions of `config`; `clean` are
+    their logits as they are.
 
-    `scorer` gives logits. Where it has a reference, there is also the band `unfamiliar`. A development set that is too
-    small to show either rate has no bands: nothing would be known of them. `progress(condition)` is called before
-    each.
+    The scorers give logits. Where they have a reference, there is also the band `unfamiliar`. Where the recordings are
+    too few to show either rate there are no bands: nothing would be known of them. `progress(condition)` is called
+    before each.
     """
     conditions, note = chosen_conditions(config)
     bonafide, spoof = (len(scores) for scores in clean.by_label())
-    if not shown_rates(bonafide, spoof, config) or not (conditions or scorer.reference):
+    familiar = judged[0].scorer.reference is not None
+    if not shown_rates(bonafide, spoof, config) or not (conditions or familiar):
         return Bands({}, {}, note)
-    known = {utterance.id for utterance in clean.utterances}
-    sample = subsample([u for u in dev_set.utterances if u.id in known], config.condition_recordings)
-    part = replace(dev_set, utterances=tuple(sample))
+    sample = {utterance.id for utterance in subsample(clean.utterances, config.condition_recordings)}
+    parts = [Judged(one.scorer, one.protocol.where(lambda u: u.id in sample)) for one in judged]
     bands, every = Bands({}, {}, note), [clean.pooled(calibration)]
     failed: list[str] = []
 
@@ -90,7 +89,8 @@ def measure(
     for condition in conditions if len(sample) > 1 else ():
         if progress is not None:
             progress(condition.name)
-        found = score(scorer, part, leave_out, processes, condition).pooled(calibration)
+        each = [score(*part, leave_out, processes, condition) for part in parts]
+        found = Scored.joined(each).pooled(calibration)
         genuine, synthetic = found.by_label()
         if not (len(genuine) and len(synthetic)):
             reason = failed[-1] if failed else "one label is missing"
@@ -100,7 +100,7 @@ def measure(
         bands.thresholds[condition.name] = thresholds_for(genuine, synthetic, config)
         bands.eers[condition.name] = eer(genuine, synthetic)[0]
         every.append(found)
-    if scorer.reference is not None:
+    if familiar:
         bands.thresholds[UNFAMILIAR] = unfamiliar(every, config)
     return bands
 

@@ -1,8 +1,9 @@
 """What the development set is for, beside choosing the epoch: calibration, thresholds, and what they are worth."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,23 @@ class Scored:
     def dev_scores(self) -> DevScores:
         """To be kept beside the weights, if the scores are logits of the development set."""
         return DevScores.of((utterance.id for utterance in self.utterances), self.labels, self.scores)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Scored"]) -> "Scored":
+        """The recordings of all parts, of which there is at least one, in their order."""
+        return cls(
+            tuple(utterance for part in parts for utterance in part.utterances),
+            np.concatenate([part.scores for part in parts]),
+            np.concatenate([part.distances for part in parts]),
+            tuple(windows for part in parts for windows in part.windows),
+        )
+
+
+class Judged(NamedTuple):
+    """A scorer, and recordings that its detector was not trained on."""
+
+    scorer: Scorer
+    protocol: Protocol
 
 
 def score(
@@ -126,6 +144,13 @@ def fit(bonafide: Scores, spoof: Scores, config: CalibrationConfig) -> Fitted:
         {"dev_eer": eer(bonafide, spoof)[0], "dev_auc": auc(bonafide, spoof), "dev_cllr": cllr(bonafide, spoof)},
         "" if len(shown) == 2 else note,
     )
+
+
+def fit_recordings(scored: Scored, config: CalibrationConfig) -> Fitted:
+    """As `fit`, with thresholds on what a scan says of a recording, which in one of many windows is not their mean."""
+    fitted = fit(*scored.by_label(), config)
+    assert fitted.calibration is not None
+    return replace(fitted, thresholds=thresholds_for(*scored.pooled(fitted.calibration).by_label(), config))
 
 
 def shown_rates(bonafide: int, spoof: int, config: CalibrationConfig) -> dict[str, float]:

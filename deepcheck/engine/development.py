@@ -18,7 +18,7 @@ from deepcheck.data.split import hold_out
 from deepcheck.data.utterance import Protocol, Utterance
 from deepcheck.detectors.base import Detector
 from deepcheck.engine.bands import measure, subsample
-from deepcheck.engine.calibrate import Fitted, OnError, Scores, fit, score, thresholds_for
+from deepcheck.engine.calibrate import Fitted, Judged, OnError, Scored, Scores, fit_recordings, score
 from deepcheck.engine.processes import ALONE, Processes
 from deepcheck.engine.read_ahead import read_ahead
 from deepcheck.engine.reference import Reference, fit_reference, reference_of
@@ -35,11 +35,26 @@ _FEWEST = 100  # recordings, below which nothing is known of what is usual among
 
 
 @dataclass(frozen=True)
+class Part:
+    """A detector, and a development set that it was not trained on; what it was trained on is known from a sample of
+    `train_set`, else from `reference`."""
+
+    detector: Detector
+    dev_set: Protocol
+    train_set: Protocol | None = None
+    reference: Reference | None = None
+
+
+@dataclass(frozen=True)
 class Development:
-    """What the development set says: for the card (`fitted`), and to be kept beside the weights (`evidence`)."""
+    """What the development set says: for the card (`fitted`), and to be kept beside the weights (`evidence`).
+
+    `scored` are the logits of each part, as they are.
+    """
 
     fitted: Fitted
     evidence: dict[str, Tensor]
+    scored: tuple[Scored, ...]
 
     def onto(self, card: Card) -> Card:
         """The card of the model with these figures in the place of those it had."""
@@ -55,49 +70,59 @@ class Development:
 
 
 def develop(
-    detector: Detector,
-    dev_set: Protocol,
+    parts: Sequence[Part],
     config: CalibrationConfig,
     *,
     device: torch.device,
-    train_set: Protocol | None = None,
-    reference: Reference | None = None,
+    made: tuple[Detector, Protocol] | None = None,
     processes: Processes = ALONE,
     on_error: OnError | None = None,
     progress: Progress | None = None,
 ) -> Development:
     """Calibration, thresholds, bands, development scores, and how far is far from the training data.
 
-    What the detector was trained on is known from a sample of `train_set`, else from `reference`. Where the
-    development set does not tell the labels apart there is no calibration, and `fitted.note` says so.
+    The figures are of all `parts` together. There is one, of the model that they are for; or there are several, whose
+    detectors each heard other recordings, and `made` is that model and what it was trained on. Then it is familiar
+    with what lies near to those, and how far is far is known from what was far for the others. Where the development
+    sets do not tell the labels apart there is no calibration, and `fitted.note` says so.
     """
     tell = progress or (lambda what: None)
-    if train_set is not None:
+    if any(part.train_set is not None for part in parts):
         tell("what the model was trained on")
-        reference = _reference(detector, train_set.utterances, config, device, processes)
+    references = _references(parts, config, device, processes)
     tell("the development set")
-    scorer = Scorer(detector, device=device, reference=reference)
-    clean = score(scorer, dev_set, on_error, processes)
+    known: Sequence[Reference | None] = references or [None] * len(parts)
+    scorers = [Scorer(one.detector, device=device, reference=ref) for one, ref in zip(parts, known, strict=True)]
+    judged = [Judged(scorer, part.dev_set) for scorer, part in zip(scorers, parts, strict=True)]
+    scored = [score(*one, on_error, processes) for one in judged]
+    distances = np.concatenate([one.distances for one in scored])
+    clean = Scored.joined(scored)
     bonafide, spoof = clean.by_label()
     if not (len(bonafide) and len(spoof)):
-        raise DataError(f"{dev_set.describe()}: of one label no recording can be decoded.", "Both are needed.")
-    if reference is not None:
-        before, reference = reference.scale, reference.scaled(clean.distances)
-        clean = replace(clean, distances=clean.distances * before / reference.scale)
-        scorer.reference = reference
-    evidence = clean.dev_scores().as_evidence() | (reference.as_evidence() if reference else {})
+        described = "; ".join(part.dev_set.describe() for part in parts)
+        raise DataError(f"{described}: of one label no recording can be decoded.", "Both are needed.")
+    familiar: Reference | None = None
+    if references:
+        for number, before in enumerate(references):
+            own, after = scored[number], before.scaled(distances)
+            scored[number] = replace(own, distances=own.distances * before.scale / after.scale)
+            scorers[number].reference = after
+        clean = Scored.joined(scored)
+        familiar = references[0] if made is None else _reference(*made, config, device, processes)
+        familiar = familiar and familiar.scaled(distances)
+    evidence = clean.dev_scores().as_evidence() | (familiar.as_evidence() if familiar else {})
     try:
-        fitted = fit(bonafide, spoof, config)
+        fitted = fit_recordings(clean, config)
     except DataError as error:
-        return Development(Fitted(None, None, {}, {"dev_eer": eer(bonafide, spoof)[0]}, error.message), evidence)
+        chance = Fitted(None, None, {}, {"dev_eer": eer(bonafide, spoof)[0]}, error.message)
+        return Development(chance, evidence, tuple(scored))
     calibration = fitted.calibration
     assert calibration is not None
-    # On what a scan says of a recording, which in one of many windows is not their mean.
-    fitted = replace(fitted, thresholds=thresholds_for(*clean.pooled(calibration).by_label(), config))
-    bands = measure(scorer, dev_set, clean, calibration, config, processes, progress)
+    bands = measure(judged, clean, calibration, config, processes, progress)
     metrics = {**fitted.metrics, **{f"dev_eer.{name}": value for name, value in bands.eers.items()}}
     note = " ".join(filter(None, (fitted.note, bands.note)))
-    return Development(replace(fitted, metrics=metrics, bands=bands.thresholds, note=note), evidence)
+    fitted = replace(fitted, metrics=metrics, bands=bands.thresholds, note=note)
+    return Development(fitted, evidence, tuple(scored))
 
 
 def recalibrated(
@@ -132,12 +157,9 @@ def recalibrated(
             # Those that it was fitted on would lie nearer than any others; the other half says what is far.
             train_set = data.where(lambda utterance: seed_of("reference", utterance.id) % 2 == 0)
     found = develop(
-        detector,
-        data,
+        [Part(detector, data, train_set, reference)],
         config,
         device=pick_device(device),
-        train_set=train_set,
-        reference=reference,
         on_error=on_error,
         progress=progress,
     )
@@ -168,14 +190,26 @@ def calibration_of(card: Card, **changes: Any) -> CalibrationConfig:
     return CalibrationConfig(**changes)
 
 
+def _references(
+    parts: Sequence[Part], config: CalibrationConfig, device: torch.device, processes: Processes
+) -> list[Reference]:
+    """Of each part; none where one has none, for its recordings would be neither near nor far."""
+    known = (
+        _reference(part.detector, part.train_set, config, device, processes) if part.train_set else part.reference
+        for part in parts
+    )
+    references = [one for one in known if one is not None]
+    return references if len(references) == len(parts) else []
+
+
 def _reference(
     detector: Detector,
-    utterances: Sequence[Utterance],
+    train_set: Protocol,
     config: CalibrationConfig,
     device: torch.device,
     processes: Processes,
 ) -> Reference | None:
-    sample = subsample(utterances, config.reference_recordings)
+    sample = subsample(train_set.utterances, config.reference_recordings)
     if len(sample) < _FEWEST or not detector.has_embedding:
         return None
     return fit_reference(_embeddings(Scorer(detector, device=device), sample, processes))
@@ -238,6 +272,12 @@ def _parts(card: Card, recipe: TrainConfig | None, data: Protocol) -> tuple[Prot
             "Leave --held-out away, and give recordings that it was not trained on.",
         )
     settings: DataConfig = recipe.data
+    if recipe.folds.count:
+        raise ConfigError(
+            f'"{card.name}" was trained over folds: of its data it knows all, and was calibrated on what models of its '
+            "folds say.",
+            "Leave --held-out away, and give recordings that it was not trained on.",
+        )
     if settings.dev is not None:
         raise ConfigError(
             f'"{card.name}" was trained with a development set of its own.', "Give that one, without --held-out."

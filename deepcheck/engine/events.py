@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepcheck.checkpoint import Checkpoint
+from deepcheck.engine.fold_check import FoldCheck
 from deepcheck.engine.surgery import Surgery
 
 
 @dataclass(frozen=True)
 class Started:
-    """The plan: what is trained on what, from which epoch on (more than 1 after a resume)."""
+    """The plan: what is trained on what, from which epoch on (more than 1 after a resume). `dev` is empty without a
+    development set."""
 
     train: str
     dev: str
@@ -42,11 +44,12 @@ class Skipped:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """The end of an epoch: mean training loss, EER on the development set, and whether it is the best so far."""
+    """The end of an epoch: mean training loss, EER on the development set (None without one), and whether it is the
+    best so far."""
 
     epoch: int
     loss: float
-    dev_eer: float
+    dev_eer: float | None
     best: bool
     seconds: float
     clips_per_s: float
@@ -81,4 +84,21 @@ class StageDone:
     surgery: Surgery | None = None
 
 
-Event = Started | Step | Skipped | EpochDone | StageDone | Done
+@dataclass(frozen=True)
+class FoldDone:
+    """The model of a fold is trained; `test` are the recordings that it has not heard."""
+
+    number: int
+    total: int
+    test: str
+
+
+@dataclass(frozen=True)
+class FoldsChecked:
+    """How far what the other folds promise holds in each; `folder` has the scores and curves behind it."""
+
+    checks: tuple[FoldCheck, ...]
+    folder: str
+
+
+Event = Started | Step | Skipped | EpochDone | StageDone | FoldDone | FoldsChecked | Done

@@ -18,23 +18,25 @@ def make_optimizer(
 ) -> torch.optim.Optimizer:
     """AdamW over what may be trained; parameters that growth touched form groups of their own.
 
-    `new` says by path which of their entries are new: these learn `config.new_rate` times as fast as all others.
-    Matrices are decayed, gains and biases not: decay on those moves a normalisation, not a complexity. Each
-    group has `rate`, the factor on the learning rate: `config.new_rate` where growth was, else 1.
+    `new` says by path which of their entries are new: these learn `config.new_rate` times as fast as all others, the
+    head `config.head_rate` times. Matrices are decayed, gains and biases not: decay on those moves a normalisation,
+    not a complexity. Each group has `rate`, the factor on the learning rate.
     """
     touched = set(new or ())
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    groups: dict[tuple[float, bool, bool], list[nn.Parameter]] = {}
     for name, parameter in detector.named_parameters():
         if parameter.requires_grad:
-            groups.setdefault((name in touched, parameter.dim() > 1), []).append(parameter)
+            grown = name in touched
+            rate = config.new_rate if grown else config.head_rate if name.startswith("head.") else 1.0
+            groups.setdefault((rate, grown, parameter.dim() > 1), []).append(parameter)
     optimizer = torch.optim.AdamW(
         [
             {
                 "params": parameters,
                 "weight_decay": config.weight_decay if decayed else 0.0,
-                "rate": config.new_rate if grown else 1.0,
+                "rate": rate,
             }
-            for (grown, decayed), parameters in sorted(groups.items(), key=lambda item: item[0])
+            for (rate, _, decayed), parameters in sorted(groups.items(), key=lambda item: item[0])
         ],
         lr=config.lr,
     )

@@ -25,8 +25,8 @@ from deepcheck.data.split import hold_out
 from deepcheck.data.utterance import Protocol
 from deepcheck.detectors.base import Detector, build, parameter_count
 from deepcheck.engine.bands import chosen_conditions
-from deepcheck.engine.calibrate import Scores, score_by_label
-from deepcheck.engine.development import develop
+from deepcheck.engine.calibrate import score_by_label
+from deepcheck.engine.development import Part, develop
 from deepcheck.engine.events import Done, EpochDone, Event, Skipped, Started, Step
 from deepcheck.engine.mode import MODES, require_mode
 from deepcheck.engine.optimizer import RunningMean, make_optimizer, set_learning_rate
@@ -46,6 +46,7 @@ def train(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
     The state is kept in `run_dir`: with the same settings a stopped run goes on where it was and ends with the
     same weights as one that was not stopped (on the CPU, bit for bit); with other settings `ConfigError`. Where the
     development set does not tell the labels apart, the model comes without calibration, and `Done.note` says so.
+    `config.stages` and `config.folds` stand for several trainings (see `stages.run_stages`, `folds.run_folds`).
 
     Under torchrun all processes call this; each gets the same events, and the first one writes the files.
     """
@@ -53,26 +54,46 @@ def train(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
         raise ConfigError(f"epochs is {config.epochs}, so there is nothing to do.", "Give at least 1.")
     require_mode(config.mode)
     chosen_conditions(config.calibration)  # what is wrong with them need not wait for the end
+    if config.folds.count:
+        from deepcheck.engine.folds import run_folds
+
+        yield from run_folds(config, run_dir)
+        return
     if config.stages:
         from deepcheck.engine.stages import run_stages
 
         yield from run_stages(config, run_dir)
         return
     with joined(pick_device(config.device)) as processes:
-        run = _Run(config, run_dir, *read_sets(config), processes)
-        yield run.started()
-        yield from run.epochs()
-        yield run.done()
+        yield from train_on(config, run_dir, *read_sets(config), processes)
+
+
+def train_on(
+    config: TrainConfig, run_dir: Path, train_set: Protocol, dev_set: Protocol | None, processes: Processes
+) -> Iterator[Event]:
+    """As `train`, on sets that are at hand.
+
+    Without a development set the weights are those after the last epoch, and the model is not calibrated.
+    """
+    run = _Run(config, run_dir, train_set, dev_set, processes)
+    yield run.started()
+    yield from run.epochs()
+    yield run.done()
 
 
 def read_sets(config: TrainConfig) -> tuple[Protocol, Protocol]:
     """(training set, development set) as `config.data` describes them, both labels in both."""
-    train_set = _read(config.data.train, "data.train")
+    train_set = read_all(config)
     if config.data.dev is not None:
         dev_set = _read(config.data.dev, "data.dev")
     else:
         train_set, dev_set = hold_out(train_set, config.data.holdout, config.data.holdout_by, config.seed)
     return train_set, dev_set
+
+
+def read_all(config: TrainConfig) -> Protocol:
+    """All labelled recordings of `config.data.train`, both labels among them."""
+    return _read(config.data.train, "data.train")
 
 
 def _read(source: SourceConfig, setting: str) -> Protocol:
@@ -97,7 +118,7 @@ class _Network(nn.Module):
 
 class _Run:
     def __init__(
-        self, config: TrainConfig, run_dir: Path, train_set: Protocol, dev_set: Protocol, processes: Processes
+        self, config: TrainConfig, run_dir: Path, train_set: Protocol, dev_set: Protocol | None, processes: Processes
     ) -> None:
         if config.batch_size // 2 % processes.count:
             raise ConfigError(
@@ -131,7 +152,7 @@ class _Run:
         sampler = BatchSampler(train_set.utterances, config.sampling, config.batch_size, config.seed, part)
         dataset = TrainingSet(
             train_set.utterances,
-            self.detector.window_s,
+            config.sampling.max_crop_s or self.detector.window_s,
             config.sampling.min_crop_s,
             self.chain,
             config.data.cache_gb / processes.count / max(1, workers),
@@ -156,7 +177,7 @@ class _Run:
     def started(self) -> Started:
         return Started(
             train=self.train_set.describe(),
-            dev=self.dev_set.describe(),
+            dev=self.dev_set.describe() if self.dev_set else "",
             parameters=parameter_count(self.detector),
             device=str(self.device) + (f" x {self.processes.count}" if self.processes.count > 1 else ""),
             precision="bf16" if self.dtype == torch.bfloat16 else "fp32",
@@ -170,7 +191,7 @@ class _Run:
             yield from self._epoch()
 
     def _patience_is_over(self) -> bool:
-        patience = self.config.patience
+        patience = self.config.patience if self.dev_set else None
         return patience is not None and self.progress.epoch - 1 - self.progress.best_epoch >= patience
 
     def _epoch(self) -> Iterator[Event]:
@@ -206,19 +227,22 @@ class _Run:
         self.processes.agree(self.detector.buffers())
         self.processes.agree(self.mean.model.buffers())
         skipped: list[Skipped] = []
-        dev_eer, _ = eer(*self._dev_scores(lambda path, why: skipped.append(Skipped(str(path), why))))
+        dev_eer = self._dev_eer(lambda path, why: skipped.append(Skipped(str(path), why)))
         if progress.epoch == 0:  # they will be the same ones each time
             yield from skipped
-        best = dev_eer < progress.best_eer
+        best = dev_eer is None or dev_eer < progress.best_eer
         if best:
-            progress.best_eer, progress.best_epoch = dev_eer, progress.epoch
+            progress.best_epoch = progress.epoch
+            progress.best_eer = progress.best_eer if dev_eer is None else dev_eer
             self.best = {k: v.detach().to("cpu", copy=True) for k, v in self.mean.model.state_dict().items()}
         loss, seconds = progress.loss_sum / progress.clips, progress.seconds
-        progress.history.append({"epoch": progress.epoch + 1, "loss": loss, "dev_eer": dev_eer})
+        told = {} if dev_eer is None else {"dev_eer": dev_eer}
+        progress.history.append({"epoch": progress.epoch + 1, "loss": loss, **told})
         progress.epoch, progress.step = progress.epoch + 1, 0
         progress.loss_sum, progress.clips, progress.seconds = 0.0, 0, 0.0
         self._save()
-        yield EpochDone(progress.epoch, loss, dev_eer, best, seconds, speed, waited / max(spent, 1e-9))
+        shown = best and dev_eer is not None
+        yield EpochDone(progress.epoch, loss, dev_eer, shown, seconds, speed, waited / max(spent, 1e-9))
 
     def _step(self, waveforms: Tensor, labels: Tensor) -> float:
         config, done = self.config.optimizer, self.progress.epoch * self.steps + self.progress.step
@@ -252,9 +276,11 @@ class _Run:
             total += float(loss.detach())
         return total
 
-    def _dev_scores(self, on_error: Callable[[Path, str], None] | None = None) -> tuple[Scores, Scores]:
+    def _dev_eer(self, on_error: Callable[[Path, str], None]) -> float | None:
+        if self.dev_set is None:
+            return None
         scorer = Scorer(self.mean.model, device=self.device)
-        return score_by_label(scorer, self.dev_set, on_error, self.processes)
+        return eer(*score_by_label(scorer, self.dev_set, on_error, self.processes))[0]
 
     def _save(self) -> None:
         if self.processes.rank:
@@ -268,15 +294,6 @@ class _Run:
         progress = self.progress
         self.mean.model.load_state_dict(self.best)
         self.mode.finish(self.mean.model)
-        found = develop(
-            self.mean.model,
-            self.dev_set,
-            self.config.calibration,
-            device=self.device,
-            train_set=self.train_set,
-            processes=self.processes,
-        )
-        fitted = found.fitted
         card = Card(
             name=self.config.name,
             spec=self.mean.model.spec,
@@ -293,20 +310,19 @@ class _Run:
             if self._patience_is_over()
             else f"all {self.config.epochs} epochs done"
         )
+        if self.dev_set is None:
+            return Done(snapshot(self.mean.model, card), None, reason, {})
+        part = Part(self.mean.model, self.dev_set, self.train_set)
+        found = develop([part], self.config.calibration, device=self.device, processes=self.processes)
         made = snapshot(self.mean.model, found.onto(card), found.evidence)
-        return Done(made, progress.best_epoch + 1, reason, fitted.metrics, fitted.note)
+        return Done(made, progress.best_epoch + 1, reason, found.fitted.metrics, found.fitted.note)
 
     def _history_row(self) -> dict[str, Any]:
-        return {
-            "stage": "train",
-            "train": self.train_set.describe(),
-            "dev": self.dev_set.describe(),
-            "mode": self.config.mode,
-            "dev_eer": self.progress.best_eer,
-            "best_epoch": self.progress.best_epoch + 1,
-            "epochs": self.progress.history,
-            "config": _without_places(self.config),
-        }
+        row: dict[str, Any] = {"stage": "train", "train": self.train_set.describe(), "mode": self.config.mode}
+        if self.dev_set is not None:
+            row |= {"dev": self.dev_set.describe(), "dev_eer": self.progress.best_eer}
+            row |= {"best_epoch": self.progress.best_epoch + 1}
+        return {**row, "epochs": self.progress.history, "config": without_places(self.config)}
 
 
 def starting_point(config: TrainConfig) -> tuple[Checkpoint | None, Detector]:
@@ -319,10 +335,14 @@ def starting_point(config: TrainConfig) -> tuple[Checkpoint | None, Detector]:
     return None, build(DetectorSpec(arguments.pop("name", "resnet18"), arguments))
 
 
-def _without_places(config: TrainConfig) -> dict[str, Any]:
+def without_places(config: TrainConfig) -> dict[str, Any]:
     """The recipe without paths: a model that is passed on tells nothing of its maker's disk."""
     blank = replace(config.data, train=replace(config.data.train, path=""))
     if blank.dev is not None:
         blank = replace(blank, dev=replace(blank.dev, path=""))
     augment = [{key: value for key, value in entry.items() if key != "folder"} for entry in config.augment]
-    return to_dict(replace(config, data=blank, augment=augment, start=config.start and Path(config.start).name))
+    detector = dict(config.detector)
+    if isinstance(detector.get("pretrained"), str):
+        detector["pretrained"] = Path(detector["pretrained"]).name
+    start = config.start and Path(config.start).name
+    return to_dict(replace(config, data=blank, augment=augment, detector=detector, start=start))

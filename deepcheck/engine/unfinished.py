@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from deepcheck.config import TrainConfig, to_dict
 from deepcheck.errors import ConfigError
 from deepcheck.files import write_atomically
 
@@ -24,8 +25,11 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], where: str = "")
 
 
 def require_same(old: Mapping[str, Any], new: Mapping[str, Any], what: str) -> None:
-    """`ConfigError` that names the settings of the unfinished run `what` which are not the same."""
-    changed = differences(old, new)
+    """`ConfigError` that names the settings of the unfinished run `what` which are not the same.
+
+    Groups of settings that `old` does not have, as they did not exist when it was written down, had their defaults.
+    """
+    changed = differences(to_dict(TrainConfig()) | dict(old), new)
     if changed:
         raise ConfigError(
             f"The unfinished {what} has other settings: {', '.join(changed)}.",

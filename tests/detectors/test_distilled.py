@@ -188,7 +188,7 @@ def test_one_logit_a_window(pool):
     assert torch.equal(model.logit_of(model.embedded(model.features(sound))), scores)
     cached = model.convolved(model.features(sound))  # as a training with still convolutions may keep it
     assert cached.shape == (5, 50, model.projection.in_features)
-    assert torch.equal(model.logit_of(model.pooled(model.states(cached))), scores)
+    assert torch.equal(model.logit_of(model.pooled(model.states(cached), cached)), scores)
     for odd in (torch.zeros(2, 16_000), torch.ones(1, 8000), torch.randn(1, 160_000)):
         model.zero_grad()
         model.score(odd).sum().backward()
@@ -197,13 +197,25 @@ def test_one_logit_a_window(pool):
 
 def test_layers_are_pooled_with_learnt_weights():
     model = made(pool="layers")
-    states = model.states(model.convolved(model.features(sounds())))
-    pooled = model.pooled(states)
+    convolved = model.convolved(model.features(sounds()))
+    states = model.states(convolved)
+    pooled = model.pooled(states, convolved)
     mean = (states[0] + states[1]) / 2
     torch.testing.assert_close(pooled[:, :32], mean.mean(1))
     torch.testing.assert_close(pooled[:, 32:], mean.std(1, correction=0), atol=1e-5, rtol=1e-4)
     model.layer_weights.data = torch.tensor([-200.0, 200.0])
-    torch.testing.assert_close(model.pooled(states), made().pooled(states))  # the last one
+    torch.testing.assert_close(model.pooled(states, convolved), made().pooled(states, convolved))  # the last one
+
+
+def test_the_head_may_read_the_convolutions_beside_the_last_layer():
+    model, plain = made(pool="both"), made()
+    convolved = model.convolved(model.features(sounds()))
+    states = model.states(convolved)
+    pooled = model.pooled(states, convolved)
+    torch.testing.assert_close(pooled[:, :64], plain.pooled(states, convolved))
+    standardised = model.standardise(convolved)
+    torch.testing.assert_close(pooled[:, 64 : 64 + standardised.shape[2]], 0.3 * standardised.mean(1))
+    assert pooled.shape[1] == model.head.in_features == 64 + 2 * standardised.shape[2]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from deepcheck.engine import development
 from deepcheck.engine.bands import UNFAMILIAR
 from deepcheck.engine.calibrate import fit, score
 from deepcheck.engine.dev_scores import dev_scores_of, id_of
-from deepcheck.engine.development import calibration_of, develop, recalibrated
+from deepcheck.engine.development import Part, calibration_of, develop, recalibrated
 from deepcheck.engine.reference import reference_of
 from deepcheck.engine.score import Scorer
 from deepcheck.errors import ConfigError, DataError
@@ -98,7 +98,7 @@ def trained(recordings, **settings):
 
 
 def test_all_comes_from_one_pass(data):
-    found = develop(Brightness(), data, LENIENT, device=CPU, train_set=data)
+    found = develop([Part(Brightness(), data, data)], LENIENT, device=CPU)
     bonafide, spoof = score(Scorer(Brightness(), device="cpu"), data).by_label()
     expected = fit(bonafide, spoof, LENIENT)
     assert found.fitted.calibration.scale == pytest.approx(expected.calibration.scale)
@@ -114,7 +114,7 @@ def test_all_comes_from_one_pass(data):
 
 
 def test_a_band_is_what_the_condition_does_to_the_scores(data):
-    found = develop(Brightness(), data, LENIENT, device=CPU, train_set=data)
+    found = develop([Part(Brightness(), data, data)], LENIENT, device=CPU)
     telephone = found.fitted.bands["telephone"]
     # A telephone takes the brightness of everything, so that genuine recordings would be called spoof by thresholds
     # that do not know.
@@ -124,7 +124,7 @@ def test_a_band_is_what_the_condition_does_to_the_scores(data):
 
 
 def test_distance_one_is_where_the_farthest_hundredth_begins(data):
-    found = develop(Brightness(), data, LENIENT, device=CPU, train_set=data)
+    found = develop([Part(Brightness(), data, data)], LENIENT, device=CPU)
     reference = reference_of(found.evidence)
     distances = score(Scorer(Brightness(), device="cpu", reference=reference), data).distances
     assert np.quantile(distances, 0.99) == pytest.approx(1.0, rel=1e-4)
@@ -132,7 +132,7 @@ def test_distance_one_is_where_the_farthest_hundredth_begins(data):
 
 def test_without_conditions_there_are_no_bands(data):
     config = replace(LENIENT, conditions=[], reference_recordings=0)
-    found = develop(Brightness(), data, config, device=CPU, train_set=data)
+    found = develop([Part(Brightness(), data, data)], config, device=CPU)
     assert found.fitted.bands == {}
     assert reference_of(found.evidence) is None
     assert dev_scores_of(found.evidence) is not None
@@ -141,14 +141,14 @@ def test_without_conditions_there_are_no_bands(data):
 def test_too_few_recordings_have_no_bands(data):
     strict = CalibrationConfig(conditions=["telephone"])  # 1 % takes 299 genuine ones, 5 % 59 spoofs
     told = []
-    found = develop(Brightness(), data, strict, device=CPU, train_set=data, progress=told.append)
+    found = develop([Part(Brightness(), data, data)], strict, device=CPU, progress=told.append)
     assert found.fitted.bands == {}
     assert "too few to show" in found.fitted.note
     assert told == ["what the model was trained on", "the development set"]
 
 
 def test_a_detector_without_an_embedding_has_no_distance(data):
-    found = develop(NoEmbedding(), data, LENIENT, device=CPU, train_set=data)
+    found = develop([Part(NoEmbedding(), data, data)], LENIENT, device=CPU)
     assert reference_of(found.evidence) is None
     assert set(found.fitted.bands) == {"telephone"}
     [scores] = Scorer(NoEmbedding(), device="cpu").recordings([data.utterances[0].path])
@@ -156,7 +156,7 @@ def test_a_detector_without_an_embedding_has_no_distance(data):
 
 
 def test_a_detector_that_is_no_better_than_chance(data):
-    found = develop(Brightness(-1.0), data, LENIENT, device=CPU, train_set=data)
+    found = develop([Part(Brightness(-1.0), data, data)], LENIENT, device=CPU)
     assert (found.fitted.calibration, found.fitted.thresholds, found.fitted.bands) == (None, None, {})
     assert "no better than chance" in found.fitted.note
     assert dev_scores_of(found.evidence) is not None
@@ -190,7 +190,7 @@ def test_the_part_that_training_kept_aside(data):
     told = []
     made, _ = recalibrated(before, data, name="again", held_out=True, device="cpu", progress=told.append)
     assert dev_scores_of(made.evidence).ids.tolist() == [id_of(u.id) for u in dev.utterances]
-    expected = develop(Brightness(), dev, LENIENT, device=CPU, train_set=rest)
+    expected = develop([Part(Brightness(), dev, rest)], LENIENT, device=CPU)
     assert made.card.thresholds == expected.fitted.thresholds
     assert made.card.bands == expected.fitted.bands
     assert same_tensors(made.evidence, expected.evidence)

@@ -41,6 +41,15 @@ def test_what_growth_touched_learns_at_a_rate_of_its_own(tiny):
     assert fast == set(new) & dict(tiny.named_parameters()).keys()
 
 
+def test_the_head_learns_at_a_rate_of_its_own(tiny):
+    optimizer = make_optimizer(tiny, OptimizerConfig(head_rate=3.0))
+    heads = set()
+    for group, names in zip(optimizer.param_groups, names_by_group(tiny, optimizer), strict=True):
+        assert group["rate"] in (1.0, 3.0)
+        heads |= names if group["rate"] == 3.0 else set()
+    assert heads == {name for name, _ in tiny.named_parameters() if name.startswith("head.")} != set()
+
+
 def test_what_is_frozen_is_not_given_to_the_optimizer(tiny):
     resize(tiny, tiny.groups()[0], add=2)
     new = new_entries(tiny, tiny.groups(), {"blocks.0.conv1": 4})

@@ -122,3 +122,20 @@ def test_more_processes_than_gpus(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(ConfigError, match="more processes than there are GPUs"), joined(torch.device("cuda")):
         pass
+
+
+def test_two_processes_train_over_folds(corpus, home, tmp_path):
+    schedule, _ = SETTINGS.split("stages:")
+    calibration = "calibration: {conditions: []}"
+    for name in ("one", "two"):
+        text = schedule.format(name=name, detector=json.dumps(GRU), corpus=corpus)
+        (tmp_path / f"{name}.yaml").write_text(f"{text}epochs: 1\nfolds: {{count: 2, final: mean}}\n{calibration}\n")
+    result = run(2, tmp_path / "two.yaml", home)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("worst") == 1  # one of them speaks
+    assert run(1, tmp_path / "one.yaml", home).returncode == 0
+    one, two = (load_checkpoint(store.place_of(name)) for name in ("one", "two"))
+    for name, tensor in one.tensors.items():
+        assert torch.allclose(tensor, two.tensors[name], atol=2e-3), name
+    assert one.evidence["dev.ids"].equal(two.evidence["dev.ids"])
+    assert torch.allclose(one.evidence["dev.logits"], two.evidence["dev.logits"], atol=2e-2)

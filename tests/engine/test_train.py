@@ -25,7 +25,7 @@ from deepcheck.config import (
 from deepcheck.data.utterance import Label
 from deepcheck.engine.calibrate import score, score_by_label
 from deepcheck.engine.dev_scores import dev_scores_of, id_of
-from deepcheck.engine.development import develop
+from deepcheck.engine.development import Part, develop
 from deepcheck.engine.events import Done, EpochDone, Skipped, Started, Step
 from deepcheck.engine.reference import reference_of
 from deepcheck.engine.score import Scorer
@@ -177,7 +177,7 @@ def test_what_was_measured_in_the_end_is_kept_beside_the_weights(corpus, tmp_pat
     assert np.quantile(found.distances, 0.99) == pytest.approx(1.0, rel=1e-3)
     assert set(card.bands) == {"telephone", "unfamiliar"}
     assert 0 <= card.metrics["dev_eer.telephone"] <= 1
-    expected = develop(done.checkpoint.build(), dev, lenient, device=torch.device("cpu"), train_set=train_set)
+    expected = develop([Part(done.checkpoint.build(), dev, train_set)], lenient, device=torch.device("cpu"))
     assert card.bands == expected.fitted.bands
     assert same_tensors(evidence, expected.evidence)
 
@@ -349,6 +349,18 @@ def test_settings_that_decide_nothing_may_change(corpus, tmp_path):
     data = replace(config.data, cache_gb=0.5, workers=None)
     changed = replace(config, save_minutes=3.0, description="other words", data=data)
     assert next(train(changed, tmp_path / "run")).first_epoch == 1
+
+
+def test_a_run_that_began_before_a_setting_existed_goes_on(corpus, tmp_path, monkeypatch):
+    config = settings(corpus, save_minutes=0.0)
+    start_of_a_run(config, tmp_path / "run")
+    state = load_state(tmp_path / "run" / "state.safetensors")
+    older = replace(state, config={key: value for key, value in state.config.items() if key != "folds"})
+    monkeypatch.setattr("deepcheck.engine.train.load_state", lambda path: older)
+    assert next(train(config, tmp_path / "run")).first_epoch == 1
+    del older.config["lora"]
+    with pytest.raises(ConfigError, match=r"other settings: lora\.rank\."):
+        next(train(replace(config, lora=replace(config.lora, rank=4)), tmp_path / "run"))
 
 
 def test_all_that_changed_is_named(corpus, tmp_path):

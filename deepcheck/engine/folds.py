@@ -1,0 +1,154 @@
+"""Training over folds: what a recipe is worth on sources and systems that it has not met, and one model in the end."""
+
+import hashlib
+import json
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deepcheck.card import Card
+from deepcheck.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from deepcheck.config import FoldsConfig, TrainConfig, to_dict
+from deepcheck.data.folds import Fold, folds
+from deepcheck.data.utterance import Protocol
+from deepcheck.engine.development import Part, develop
+from deepcheck.engine.evaluate import Evaluation
+from deepcheck.engine.events import Done, Event, FoldDone, FoldsChecked, Skipped
+from deepcheck.engine.fold_check import as_row, cross_check
+from deepcheck.engine.processes import Processes, joined
+from deepcheck.engine.score_file import score_file
+from deepcheck.engine.soup import mean_of
+from deepcheck.engine.train import read_all, train_on, without_places
+from deepcheck.engine.unfinished import begin
+from deepcheck.errors import ConfigError
+from deepcheck.files import write_atomically
+from deepcheck.metrics.abstention import abstention_curve
+from deepcheck.runtime import pick_device
+
+FOLD_FILES = "fold*"
+"""What in the folder of its run is worth keeping: beside the two below `fold-N.safetensors`, the model of a fold, and
+`folds.json`, the settings that these were made with."""
+SCORES = "fold-scores.csv"
+"""Of each recording the log-likelihood ratio by the model that has not heard it, calibrated on the other folds."""
+ABSTENTION = "fold-abstention.json"
+"""Of these, the error among the surest against how many they are: by fold, and of all together."""
+_POINTS = 200  # of an abstention curve
+
+
+def run_folds(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
+    """Trains a model for each fold of `config.folds`, then the final one; the last event is `Done` with that.
+
+    All begin with the same weights and are trained to the last epoch: a fold is a test, and chooses nothing. The final
+    model is calibrated on what the models of the folds say of the recordings that they have not heard, all together.
+    `FoldDone` follows each training, `FoldsChecked` says how far what the other folds promise holds in each.
+
+    The files in `run_dir` are those of `FOLD_FILES`; with the same settings and recordings a stopped training goes on
+    where it was, with others `ConfigError`.
+    """
+    _check(config)
+    with joined(pick_device(config.device)) as processes:
+        everything = read_all(config)
+        parts = folds(everything, config.folds.count, config.folds.by, config.seed)
+        if processes.rank == 0:
+            settings = {**to_dict(config), "recordings": _digest(parts)}
+            begin(run_dir / "folds.json", settings, f'training over folds "{config.name}"')
+        models = []
+        for number, fold in enumerate(parts, start=1):
+            models.append((yield from _trained(config, run_dir, f"fold-{number}", fold.train, processes)))
+            yield FoldDone(number, len(parts), fold.test.describe())
+        if config.folds.final == "mean":
+            final = replace(models[0], tensors=mean_of(models))
+        else:
+            final = yield from _trained(config, run_dir, "final", everything, processes)
+        yield from _finished(config, run_dir, parts, models, final, everything, processes)
+
+
+def _trained(
+    config: TrainConfig, run_dir: Path, name: str, train_set: Protocol, processes: Processes
+) -> Generator[Event, None, Checkpoint]:
+    place = run_dir / f"{name}.safetensors"
+    processes.wait()
+    if not place.is_file():
+        for event in train_on(replace(config, folds=FoldsConfig()), run_dir / name, train_set, None, processes):
+            if not isinstance(event, Done):
+                yield event
+            elif processes.rank == 0:
+                save_checkpoint(event.checkpoint, place)
+    processes.wait()
+    return load_checkpoint(place)
+
+
+def _finished(
+    config: TrainConfig,
+    run_dir: Path,
+    parts: Sequence[Fold],
+    models: Sequence[Checkpoint],
+    final: Checkpoint,
+    everything: Protocol,
+    processes: Processes,
+) -> Iterator[Event]:
+    skipped: list[Skipped] = []
+    found = develop(
+        [Part(model.build(), fold.test, fold.train) for model, fold in zip(models, parts, strict=True)],
+        config.calibration,
+        device=processes.device,
+        made=(final.build(), everything),
+        processes=processes,
+        on_error=lambda path, reason: skipped.append(Skipped(str(path), reason)),
+    )
+    yield from skipped
+    checks, evaluations = cross_check(found.scored, config.calibration, config.name)
+    if processes.rank == 0:
+        write_atomically(run_dir / SCORES, score_file(evaluations))
+        write_atomically(run_dir / ABSTENTION, json.dumps(_abstention(evaluations)) + "\n")
+    yield FoldsChecked(checks, str(run_dir))
+    row = _row(config, final.card, everything) | as_row(checks)
+    card = replace(
+        found.onto(final.card),
+        history=(*final.card.history[:-1], row),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    reason = f"all {len(parts)} folds done"
+    yield Done(replace(final, card=card, evidence=found.evidence), None, reason, card.metrics, found.fitted.note)
+
+
+def _row(config: TrainConfig, card: Card, everything: Protocol) -> dict[str, Any]:
+    row = {"stage": "train", "train": everything.describe(), "mode": config.mode}
+    row |= {"dev": f"{config.folds.count} folds by {config.folds.by}, each by a model that has not heard it"}
+    if config.folds.final == "train":  # of a mean, each model has its own
+        row |= {"epochs": card.history[-1]["epochs"]}
+    return {**row, "config": without_places(config)}
+
+
+def _abstention(evaluations: Sequence[Evaluation]) -> dict[str, dict[str, list[float]]]:
+    """By name of the fold, and of `all` together: `judged`, `error` and `least`, as `abstention_curve` has them."""
+    every = replace(evaluations[0], trials=tuple(trial for one in evaluations for trial in one.trials))
+    curves = {}
+    for name, evaluation in {"all": every, **{one.protocol: one for one in evaluations}}.items():
+        bonafide, spoof = evaluation.scores()
+        if not (len(bonafide) and len(spoof)):
+            continue
+        points = abstention_curve(bonafide, spoof)
+        few = np.unique(np.linspace(0, len(points[0]) - 1, _POINTS).round().astype(int))
+        judged, error, least = (part[few].tolist() for part in points)
+        curves[name] = {"judged": judged, "error": error, "least": least}
+    return curves
+
+
+def _check(config: TrainConfig) -> None:
+    if config.stages:
+        raise ConfigError("A schedule of stages cannot be trained over folds.", "Leave out stages, or folds.")
+    if config.data.dev is not None:
+        raise ConfigError(
+            "A training over folds has no development set: each fold is one.", "Leave out data.dev, or folds."
+        )
+
+
+def _digest(parts: Sequence[Fold]) -> str:
+    """Of who is in which fold: with recordings that came or went, a model might be tested on what it has heard."""
+    named = [[(u.id, int(u.label or 0)) for u in part.utterances] for fold in parts for part in (fold.train, fold.test)]
+    return hashlib.sha256(repr(named).encode("utf-8", "surrogateescape")).hexdigest()
