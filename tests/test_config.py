@@ -172,7 +172,8 @@ def test_nothing_in_a_file_is_executed(load):
         load("name: !!python/object/apply:os.getcwd []\n")
 
 
-RECIPES = sorted((Path(__file__).parent.parent / "examples").rglob("*.yaml"))
+EXAMPLES = sorted((Path(__file__).parent.parent / "examples").rglob("*.yaml"))
+RECIPES = [place for place in EXAMPLES if place.parent.name != "levers"]  # which hold changes of a recipe
 
 
 def test_there_are_recipes():
@@ -194,6 +195,8 @@ def test_every_recipe_builds_what_it_names(recipe):
     settings = dict(config.detector)
     name = settings.pop("name")
     assert name in DETECTORS
+    # Pretrained weights are not at hand; the shape is that of theirs.
+    settings.pop("pretrained", None)
     detector = build(DetectorSpec(name, settings))
     assert detector.spec.name == name
     if name == "resnet18":  # other detectors write out what a word such as `size: small` stands for

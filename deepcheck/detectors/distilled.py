@@ -45,7 +45,8 @@ class Distilled(Detector):
     detector. `learns` says what training changes: `all`, `layers` (all but the convolutions, which take most of the
     time), or a number, of the last transformer layers, that learn beside the head; what other layers grow learns in
     mode frozen alone. `pool` reads the states of the `last` layer, a learnt weighted sum of all `layers`, or `both` the
-    last layer and what the convolutions gave. `dropout` acts before the head. Windows of more than 7.68 s are longer than what the published network has seen.
+    last layer and what the convolutions gave. `dropout` acts before the head. Windows of more than 7.68 s are longer
+    than what the published network has seen.
     """
 
     cpu_batch: ClassVar[int] = 4

@@ -1,0 +1,154 @@
+"""What is each lever of a recipe worth on sources and systems left out? One training over folds for each.
+
+    python examples/levers/levers.py --data corpus/manifest.csv --subset train --out levers
+    python examples/levers/levers.py --out levers --table
+
+Rows are appended to OUT/levers.jsonl as they are ready; a run that was stopped goes on where it was. With --jobs 2 two
+levers are tried at a time, each on its share of the cores. `--also copies=wider/with-original.csv` tries the recipe on
+other data; these have to hold the recordings of --data, or the folds are others.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import yaml
+
+from deepcheck.config import CalibrationConfig, TrainConfig, load_config
+from deepcheck.engine.events import EpochDone, FoldDone, FoldsChecked
+from deepcheck.engine.train import train
+from deepcheck.errors import ConfigError, DeepcheckError
+from deepcheck.registry import did_you_mean
+from deepcheck.runtime import cores
+
+LEVERS = Path(__file__).with_name("levers.yaml")
+COLUMNS = (
+    ("EER, %", "eer", fmean),
+    ("worst", "eer", max),
+    ("same source", "same_source_eer", fmean),
+    ("genuine called spoof, %", "false_alarm", fmean),
+    ("worst", "false_alarm", max),
+    ("spoofs flagged, %", "caught", fmean),
+)
+
+
+def settings(levers: Path, name: str, changes: Mapping[str, Any], data: str, subset: str | None) -> TrainConfig:
+    """The recipe with the changes of one lever, on the data of the call; only the folds are of interest."""
+    base = levers.parent / yaml.safe_load(levers.read_text(encoding="utf-8"))["base"]
+    overrides = [f"{key}={json.dumps(value)}" for key, value in changes.items()]
+    overrides += [f"data.train.path={data}", *([f"data.train.subset={subset}"] if subset else [])]
+    config = load_config(base, overrides)
+    quick = CalibrationConfig(**{**asdict(config.calibration), "conditions": (), "reference_recordings": 0})
+    return replace(config, name=name, calibration=quick, folds=replace(config.folds, final="mean"))
+
+
+def measure(config: TrainConfig, folder: Path) -> dict[str, Any]:
+    """The row of one lever: its folds (see `engine.fold_check.FoldCheck`), seconds of training, parameters."""
+    seconds, loss, checks, parameters = 0.0, [], (), 0
+    for event in train(config, folder):
+        if isinstance(event, EpochDone):
+            seconds += event.seconds
+            loss.append(event.loss)
+        elif isinstance(event, FoldDone):
+            print(f"{config.name}: fold {event.number} of {event.total}", file=sys.stderr, flush=True)
+        elif isinstance(event, FoldsChecked):
+            checks = event.checks
+        parameters = getattr(event, "parameters", parameters)
+    return {
+        "lever": config.name,
+        "folds": [asdict(check) for check in checks],
+        "loss": loss,
+        "seconds": seconds,
+        "parameters": parameters,
+    }
+
+
+def known(out: Path) -> dict[str, dict[str, Any]]:
+    """The rows that are there, by lever."""
+    try:
+        lines = (out / "levers.jsonl").read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return {}
+    return {row["lever"]: row for row in map(json.loads, lines)}
+
+
+def table(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Markdown: a row a lever; in brackets by how much its mean EER differs from that of `base`."""
+    yield "| lever | " + " | ".join(heading for heading, _, _ in COLUMNS) + " |"
+    yield "| --- |" + " ---: |" * len(COLUMNS)
+    base = _figure(rows["base"], "eer", fmean) if "base" in rows else None
+    for name, row in rows.items():
+        figures = [_figure(row, field, how) for _, field, how in COLUMNS]
+        cells = ["" if figure is None else f"{100 * figure:.1f}" for figure in figures]
+        if base is not None and name != "base" and figures[0] is not None:
+            cells[0] += f" ({100 * (figures[0] - base):+.1f})"
+        yield f"| {name} | " + " | ".join(cells) + " |"
+
+
+def _figure(row: Mapping[str, Any], field: str, how: Any) -> float | None:
+    values = [fold[field] for fold in row["folds"] if fold[field] is not None]
+    return float(how(values)) if values else None
+
+
+def _together(arguments: argparse.Namespace, names: Sequence[str]) -> int:
+    """Each lever in a process of its own, `--jobs` at a time."""
+    threads = max(1, cores() // arguments.jobs)
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
+    command = [sys.executable, __file__, *sys.argv[1:], "--jobs", "1"]
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        codes = pool.map(lambda name: subprocess.run([*command, "--only", name], env=environment).returncode, names)
+        return max(codes, default=0)
+
+
+def main() -> int:
+    """The command; exit code 1 with a sentence where a lever cannot be tried."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--data", help="the manifest of the corpus")
+    parser.add_argument("--subset")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--levers", type=Path, default=LEVERS, help="what to change of which recipe")
+    parser.add_argument("--also", action="append", default=[], metavar="NAME=CSV", help="the recipe on other data")
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="may be repeated")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--table", action="store_true", help="only print what is known")
+    arguments = parser.parse_args()
+    try:
+        return _run(arguments)
+    except DeepcheckError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    levers: dict[str, dict[str, Any]] = yaml.safe_load(arguments.levers.read_text(encoding="utf-8"))["levers"]
+    data = dict.fromkeys(levers, arguments.data) | dict(also.split("=", 1) for also in arguments.also)
+    for name in arguments.only:
+        if name not in data:
+            raise ConfigError(f'There is no lever "{name}".', did_you_mean(name, sorted(data)))
+    done = known(arguments.out)
+    missing = [name for name in arguments.only or data if name not in done]
+    if missing and not arguments.table:
+        if not arguments.data:
+            raise ConfigError("Nothing to learn from.", "Give --data MANIFEST, or --table to print what is known.")
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        if arguments.jobs > 1:
+            return _together(arguments, missing)
+        for name in missing:
+            config = settings(arguments.levers, name, levers.get(name, {}), data[name], arguments.subset)
+            row = measure(config, arguments.out / "runs" / name.replace(" ", "-").replace(",", ""))
+            with (arguments.out / "levers.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+    print("\n".join(table(known(arguments.out))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
