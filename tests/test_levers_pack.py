@@ -56,7 +56,8 @@ def test_every_lever_changes_something_that_there_is(levers):
 def test_rows_and_table(levers, small, corpus, tmp_path, monkeypatch, capsys):
     out = tmp_path / "out"
     assert run(levers, monkeypatch, "--levers", small, "--data", corpus, "--out", out) == 0
-    rows = [json.loads(line) for line in (out / "levers.jsonl").read_text().splitlines()]
+    places = [out / "rows" / name for name in ("base.json", "no-couples.json")]
+    rows = [json.loads(place.read_text()) for place in places]
     assert [row["lever"] for row in rows] == ["base", "no couples"]
     assert all(len(row["folds"]) == 3 and row["parameters"] and len(row["loss"]) == 3 for row in rows)
     mean = [sum(fold["eer"] for fold in row["folds"]) / 3 for row in rows]
@@ -64,10 +65,18 @@ def test_rows_and_table(levers, small, corpus, tmp_path, monkeypatch, capsys):
     assert lines[2].startswith(f"| base | {100 * mean[0]:.1f} | {100 * max(f['eer'] for f in rows[0]['folds']):.1f} |")
     assert lines[3].startswith(f"| no couples | {100 * mean[1]:.1f} ({100 * (mean[1] - mean[0]):+.1f}) |")
     # What is known is not measured again, and needs no data to be shown.
-    before = (out / "levers.jsonl").read_bytes()
+    before = [place.read_bytes() for place in places]
     assert run(levers, monkeypatch, "--levers", small, "--out", out, "--table") == 0
-    assert (out / "levers.jsonl").read_bytes() == before
+    assert [place.read_bytes() for place in places] == before
     assert capsys.readouterr().out.splitlines() == lines
+
+
+def test_levers_beside_each_other(levers, small, corpus, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "out"
+    only = ["--only", "no couples", "--only", "base"]
+    assert run(levers, monkeypatch, "--levers", small, "--data", corpus, "--out", out, "--jobs", 2, *only) == 0
+    assert sorted(place.name for place in (out / "rows").iterdir()) == ["base.json", "no-couples.json"]
+    assert [line.split(" | ")[0] for line in capsys.readouterr().out.splitlines()[2:]] == ["| base", "| no couples"]
 
 
 def test_mistakes_are_sentences(levers, small, tmp_path, monkeypatch, capsys):

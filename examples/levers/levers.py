@@ -3,7 +3,7 @@
     python examples/levers/levers.py --data corpus/manifest.csv --subset train --out levers
     python examples/levers/levers.py --out levers --table
 
-Rows are appended to OUT/levers.jsonl as they are ready; a run that was stopped goes on where it was. With --jobs 2 two
+Each row is a file in OUT/rows, written when it is ready; a run that was stopped goes on where it was. With --jobs 2 two
 levers are tried at a time, each on its share of the cores. `--also copies=wider/with-original.csv` tries the recipe on
 other data; these have to hold the recordings of --data, or the folds are others.
 """
@@ -26,6 +26,7 @@ from deepcheck.config import CalibrationConfig, TrainConfig, load_config
 from deepcheck.engine.events import EpochDone, FoldDone, FoldsChecked
 from deepcheck.engine.train import train
 from deepcheck.errors import ConfigError, DeepcheckError
+from deepcheck.files import write_atomically
 from deepcheck.registry import did_you_mean
 from deepcheck.runtime import cores
 
@@ -73,11 +74,13 @@ def measure(config: TrainConfig, folder: Path) -> dict[str, Any]:
 
 def known(out: Path) -> dict[str, dict[str, Any]]:
     """The rows that are there, by lever."""
-    try:
-        lines = (out / "levers.jsonl").read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return {}
-    return {row["lever"]: row for row in map(json.loads, lines)}
+    rows = [json.loads(place.read_text(encoding="utf-8")) for place in sorted((out / "rows").glob("*.json"))]
+    return {row["lever"]: row for row in rows}
+
+
+def file_name(lever: str) -> str:
+    """That of its row and of its folder."""
+    return lever.replace(",", "").replace(" ", "-")
 
 
 def table(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -99,13 +102,18 @@ def _figure(row: Mapping[str, Any], field: str, how: Any) -> float | None:
 
 
 def _together(arguments: argparse.Namespace, names: Sequence[str]) -> int:
-    """Each lever in a process of its own, `--jobs` at a time."""
+    """Each lever in a process of its own, `--jobs` at a time; the highest of their exit codes."""
     threads = max(1, cores() // arguments.jobs)
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
-    command = [sys.executable, __file__, *sys.argv[1:], "--jobs", "1"]
+    command = [sys.executable, __file__, "--data", arguments.data, "--out", str(arguments.out)]
+    command += ["--levers", str(arguments.levers), *(f"--also={also}" for also in arguments.also)]
+    command += ["--subset", arguments.subset] if arguments.subset else []
+
+    def one(name: str) -> int:
+        return subprocess.run([*command, "--only", name], env=environment, stdout=subprocess.DEVNULL).returncode
+
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        codes = pool.map(lambda name: subprocess.run([*command, "--only", name], env=environment).returncode, names)
-        return max(codes, default=0)
+        return max(pool.map(one, names))
 
 
 def main() -> int:
@@ -133,21 +141,23 @@ def _run(arguments: argparse.Namespace) -> int:
     for name in arguments.only:
         if name not in data:
             raise ConfigError(f'There is no lever "{name}".', did_you_mean(name, sorted(data)))
-    done = known(arguments.out)
+    code, done = 0, known(arguments.out)
     missing = [name for name in arguments.only or data if name not in done]
     if missing and not arguments.table:
         if not arguments.data:
             raise ConfigError("Nothing to learn from.", "Give --data MANIFEST, or --table to print what is known.")
-        arguments.out.mkdir(parents=True, exist_ok=True)
+        (arguments.out / "rows").mkdir(parents=True, exist_ok=True)
         if arguments.jobs > 1:
-            return _together(arguments, missing)
-        for name in missing:
-            config = settings(arguments.levers, name, levers.get(name, {}), data[name], arguments.subset)
-            row = measure(config, arguments.out / "runs" / name.replace(" ", "-").replace(",", ""))
-            with (arguments.out / "levers.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-    print("\n".join(table(known(arguments.out))))
-    return 0
+            code = _together(arguments, missing)
+        else:
+            for name in missing:
+                config = settings(arguments.levers, name, levers.get(name, {}), data[name], arguments.subset)
+                row = measure(config, arguments.out / "runs" / file_name(name))
+                write_atomically(arguments.out / "rows" / f"{file_name(name)}.json", json.dumps(row) + "\n")
+    rows = known(arguments.out)
+    ordered = {name: rows[name] for name in data if name in rows}
+    print("\n".join(table(ordered)))
+    return code
 
 
 if __name__ == "__main__":
