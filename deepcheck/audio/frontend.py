@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from deepcheck.audio.constant_q import ConstantQ
 from deepcheck.audio.decode import SAMPLE_RATE
 from deepcheck.audio.torchaudio_import import import_torchaudio
 from deepcheck.errors import ConfigError
@@ -20,6 +21,7 @@ FRONTENDS = Registry(
         "mel": "deepcheck.audio.frontend:mel",
         "log-linear": "deepcheck.audio.frontend:log_linear",
         "lfcc": "deepcheck.audio.frontend:lfcc",
+        "cqt": "deepcheck.audio.frontend:cqt",
     },
 )
 
@@ -146,6 +148,22 @@ def lfcc(
         },
     )
     return Frontend(transform, bins, normalise)
+
+
+def cqt(
+    *,
+    bins: int = 96,
+    bins_per_octave: int = 12,
+    lowest_hz: float | None = None,
+    hop_ms: float = 10.0,
+    normalise: str = "window",
+) -> Frontend:
+    """Log constant-Q spectrogram, windows no longer than 128 ms: `bins` bands, a semitone apart, up to 7.6 kHz.
+
+    Without `lowest_hz` fewer bins begin higher: 96 at 31 Hz, 80 at 79 Hz.
+    """
+    transform = ConstantQ(bins=bins, bins_per_octave=bins_per_octave, lowest_hz=lowest_hz, hop=_samples(hop_ms))
+    return Frontend(nn.Sequential(transform, _Log()), bins, normalise, transform.frequencies_hz)
 
 
 def _samples(ms: float) -> int:

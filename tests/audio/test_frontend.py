@@ -7,7 +7,7 @@ from deepcheck.audio.decode import SAMPLE_RATE
 from deepcheck.audio.frontend import FRONTENDS, build_frontend
 from deepcheck.errors import ConfigError
 
-NAMES = ["mel", "log-linear", "lfcc"]
+NAMES = ["mel", "log-linear", "lfcc", "cqt"]
 
 
 def voices(count: int = 2, duration_s: float = 1.0) -> torch.Tensor:
@@ -27,6 +27,8 @@ def test_every_front_end_is_tested():
         ({"name": "log-linear", "window_ms": 50.0}, 512, 101),
         ({"name": "lfcc"}, 60, 101),
         ({"name": "lfcc", "bins": 30, "filters": 40, "hop_ms": 5.0}, 30, 201),
+        ({"name": "cqt"}, 96, 101),
+        ({"name": "cqt", "bins": 120, "bins_per_octave": 24, "lowest_hz": 220.0, "hop_ms": 20.0}, 120, 51),
     ],
 )
 def test_shape(settings, bins, frames):
@@ -88,7 +90,9 @@ def test_without_normalisation_the_log_power_comes_through():
     assert float(features.min()) >= np.log(1e-6) - 1e-4  # the floor
 
 
-@pytest.mark.parametrize(("name", "low_hz", "high_hz"), [("mel", 300, 3000), ("log-linear", 500, 4000)])
+@pytest.mark.parametrize(
+    ("name", "low_hz", "high_hz"), [("mel", 300, 3000), ("log-linear", 500, 4000), ("cqt", 300, 3000)]
+)
 def test_a_higher_tone_lies_in_a_higher_bin(name, low_hz, high_hz):
     frontend = build_frontend({"name": name})
     t = torch.arange(SAMPLE_RATE) / SAMPLE_RATE
@@ -125,7 +129,7 @@ def test_unknown_front_end_names_the_nearest():
     with pytest.raises(ConfigError) as caught:
         build_frontend({"name": "lfc"})
     assert caught.value.message == 'There is no front end "lfc".'
-    assert caught.value.hint == 'Did you mean "lfcc"? There are: mel, log-linear, lfcc.'
+    assert caught.value.hint == 'Did you mean "lfcc"? There are: mel, log-linear, lfcc, cqt.'
 
 
 def test_unknown_setting_is_named():
@@ -141,7 +145,19 @@ def test_unknown_normalisation_lists_those_there_are():
 
 
 @pytest.mark.parametrize(
-    "settings", [{"name": "lfcc", "bins": 200}, {"name": "mel", "bins": "many"}, {"name": "mel", "window_ms": "long"}]
+    "settings",
+    [
+        {"name": "lfcc", "bins": 200},
+        {"name": "mel", "bins": "many"},
+        {"name": "mel", "window_ms": "long"},
+        {"name": "cqt", "bins": 120},  # from 8 Hz
+        {"name": "cqt", "bins": 97, "lowest_hz": 31.25},  # to 8 kHz
+        {"name": "cqt", "bins": "many"},
+        {"name": "cqt", "lowest_hz": 10.0},
+        {"name": "cqt", "bins_per_octave": 1},
+        {"name": "cqt", "bins_per_octave": 0},
+        {"name": "cqt", "hop_ms": 0.0},
+    ],
 )
 def test_impossible_value_is_an_error_for_the_user(settings):
     with pytest.raises(ConfigError, match=f'The front end "{settings["name"]}" cannot be built'):

@@ -23,7 +23,7 @@ def test_one_logit_a_window_with_every_front_end(frontend, batch, seconds):
     model = resnet(frontend=frontend)
     sound = torch.randn(batch, round(16_000 * seconds))
     features = model.features(sound)
-    bins = {"mel": 80, "log-linear": 256, "lfcc": 60}[frontend]
+    bins = {"mel": 80, "log-linear": 256, "lfcc": 60, "cqt": 96}[frontend]
     assert features.shape[:3] == (batch, 1, bins)
     assert features.shape[3] == pytest.approx(100 * seconds, abs=1)  # 10 ms a frame
     score = model.score(sound)
