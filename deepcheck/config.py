@@ -34,6 +34,12 @@ class DataConfig:
     holdout_by: str = "source"
     workers: int | None = None  # loading processes; by default one per core up to 8, none on a single core
     cache_gb: float = 1.0  # decoded audio kept in memory, by all workers together
+    variants: int = 0  # versions of each recording that are kept on disk (see `data.variants`); 0: each time a new one
+    keep: str | None = None  # where; by default in the folder of the run, which is deleted in the end
+
+    def __post_init__(self) -> None:
+        if self.variants < 0:
+            raise ConfigError(f'"data.variants" is {self.variants}.', "Give 1 or more, or 0 to keep none.")
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,28 @@ class OptimizerConfig:
     new_rate: float = 1.0  # factor on the learning rate of what growth added
     head_rate: float = 1.0  # the same of the head, which begins from nothing where the rest is pretrained
     average: float = 0.0  # decay per step of a running mean of the weights, which is what is tested; 0: none
+
+
+@dataclass(frozen=True)
+class DistilConfig:
+    """A model to learn from beside the labels: `weight` is the share of the loss that what it says makes up.
+
+    `teacher` is a name or a file; for a training over folds a file for each, such as runs/NAME/fold-{fold}.safetensors,
+    and `teacher_final` the one for the last training, on everything. See `engine.distil` for `temperature`.
+    """
+
+    teacher: str | None = None
+    teacher_final: str | None = None
+    weight: float = 0.5
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        for wrong, name, allowed in (
+            (not 0 <= self.weight <= 1, "weight", "a share from 0 to 1"),
+            (not 0 < self.temperature < float("inf"), "temperature", "a number above 0, such as 2"),
+        ):
+            if wrong:
+                raise ConfigError(f'"distil.{name}" is {getattr(self, name)}.', f"Give {allowed}.")
 
 
 @dataclass(frozen=True)
@@ -176,6 +204,8 @@ class TrainConfig:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     augment: Sequence[Mapping[str, Any]] = ()
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    loss: Mapping[str, Any] = field(default_factory=dict)  # bce unless it has a name; see `engine.losses`
+    distil: DistilConfig = field(default_factory=DistilConfig)
     lora: LoraConfig = field(default_factory=LoraConfig)
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     stages: Sequence[StageConfig] = ()  # instead of one training: train, grow, train, prune, train
@@ -184,6 +214,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         # So that `--set detector.width=32` alone says enough.
         object.__setattr__(self, "detector", {"name": "resnet18", **self.detector})
+        object.__setattr__(self, "loss", {"name": "bce", **self.loss})
 
 
 def load_config(

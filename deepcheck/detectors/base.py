@@ -1,6 +1,7 @@
 """What every detector is: a waveform in, one logit out, and a list of what may grow or shrink."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +15,16 @@ from deepcheck.detectors import DETECTORS
 from deepcheck.detectors.attention import AttentionMaps
 from deepcheck.errors import ConfigError
 from deepcheck.plasticity.units import Plastic, UnitGroup
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a detector: the `parameters` that it consists of, and what it does, `forward`, (batch, ...) -> (batch,
+    ..., frames) of `step` samples each; or, with a `step` of 0, to values of the whole window."""
+
+    forward: Callable[[Tensor], Tensor]
+    parameters: Sequence[Tensor]
+    step: int
 
 
 class Detector(Plastic):
@@ -37,9 +48,20 @@ class Detector(Plastic):
         """(batch, samples) at 16 kHz -> what feature augmentations act on, (batch, ..., bins, frames)."""
         raise NotImplementedError
 
+    def parts(self) -> list[Part]:
+        """What makes the embedding of the features, in order, where it can be divided. What the first of them give of a
+        recording stays what it is while they do not learn, and can be kept (see `data.variants`)."""
+        return []
+
+    def resumed(self, carried: Tensor, done: int) -> Tensor:
+        """What the first `done` of `parts` give (of none: features) -> (batch, values), as `embedded`."""
+        for part in self.parts()[done:]:
+            carried = part.forward(carried)
+        return carried
+
     def embedded(self, features: Tensor) -> Tensor:
         """Features -> (batch, values), what the last layer reads of a window."""
-        raise NotImplementedError
+        return self.resumed(features, 0)
 
     def logit_of(self, embedding: Tensor) -> Tensor:
         """(batch, values), as `embedded` gives them -> (batch,) logit, higher = more bona fide."""
@@ -83,6 +105,10 @@ class Detector(Plastic):
         """The seconds that the frames of the features cover from the beginning of a window on: its own, unless the
         features are padded beyond its end."""
         return self.window_s
+
+    def leader(self) -> "Detector":
+        """The detector that an explanation looks into: itself, or of several the one that says most."""
+        return self
 
     def attention_maps(self, waveform: Tensor) -> AttentionMaps:
         """What the layers attend to in (batch, samples) at 16 kHz; only of detectors with attention."""

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from deepcheck.audio.decode import SAMPLE_RATE
 from deepcheck.card import DetectorSpec
 from deepcheck.detectors.attention import AttentionMaps, attention_of
-from deepcheck.detectors.base import Detector
+from deepcheck.detectors.base import Detector, Part
 from deepcheck.errors import ConfigError, ModelError
 from deepcheck.plasticity.groups import attention_heads, ffn_neurons, head_dimensions
 from deepcheck.plasticity.units import UnitGroup
@@ -33,8 +33,8 @@ _QUIET = 1e-12  # magnitudes below are nothing
 _STEPS = 384  # of 20 ms, in the 7.68 s that the network was trained on; they set the wavelengths of its positions
 _SHARE = 0.3  # of what the convolutions gave, beside the states of a layer
 _AT_ONCE = 2  # windows, on a CPU
-_POOLS = ("last", "layers", "both")
-_HEAD = ("head.", "layer_weights")  # which the origin of the weights does not have
+_POOLS = ("last", "layers", "both", "all")
+_HEAD = ("head.", "head_norm.", "layer_weights")  # which the origin of the weights does not have
 
 
 class Distilled(Detector):
@@ -44,9 +44,10 @@ class Distilled(Detector):
     published network, whose weights `pretrained` reads from a file; it may also name a saved model of this
     detector. `learns` says what training changes: `all`, `layers` (all but the convolutions, which take most of the
     time), or a number, of the last transformer layers, that learn beside the head; what other layers grow learns in
-    mode frozen alone. `pool` reads the states of the `last` layer, a learnt weighted sum of all `layers`, or `both` the
-    last layer and what the convolutions gave. `dropout` acts before the head. Windows of more than 7.68 s are longer
-    than what the published network has seen.
+    mode frozen alone. `pool` reads the states of the `last` layer, a learnt weighted sum of all `layers`, `both` the
+    last layer and what the convolutions gave, or `all`: each layer and the convolutions, every value brought to mean 0
+    and deviation 1 over the training. `dropout` acts before the head. Windows of more than 7.68 s are longer than what
+    the published network has seen.
     """
 
     cpu_batch: ClassVar[int] = 4
@@ -89,8 +90,11 @@ class Distilled(Detector):
         self.layers = nn.ModuleList(Layer(width, heads, neurons) for _ in range(layers))
         self.layer_weights = nn.Parameter(torch.zeros(layers)) if pool == "layers" else None
         self.dropout = nn.Dropout(dropout)
-        self.reads_convolutions = pool == "both"
-        self.head = nn.Linear(2 * width + 2 * self.cnn.values * self.reads_convolutions, 1)
+        self.pool = pool
+        read = 2 * width * (layers if pool == "all" else 1) + 2 * self.cnn.values * (pool in ("both", "all"))
+        # Without gains of its own: it only says what is usual.
+        self.head_norm = nn.BatchNorm1d(read, affine=False) if pool == "all" else None
+        self.head = nn.Linear(read, 1)
         if pretrained is not None:
             _load(self, Path(pretrained).expanduser())
         for part in self._still(learns):
@@ -115,18 +119,28 @@ class Distilled(Detector):
             compressed = (parts * power.pow((_COMPRESSION - 1) / 2)).permute(0, 3, 1, 2)
             return compressed.contiguous(memory_format=torch.channels_last)  # which convolutions take faster
 
-    def embedded(self, features: Tensor) -> Tensor:
-        """(batch, 2, 161, frames) -> (batch, 2 * width), what the head reads; with `both` 2,048 values more."""
-        convolved = self.convolved(features)
+    def parts(self) -> list[Part]:
+        """The convolutions, (batch, 2, 161, frames) -> (batch, values, frames / 2), and all else in front of the head,
+        -> (batch, values): 2 * width with `last` and `layers`, 2,048 more with `both`, 2 * width of each layer and
+        2,048 with `all`."""
+        behind = [p for name, p in self.named_parameters() if not name.startswith(("cnn.", "head."))]
+        return [Part(self._convolved, list(self.cnn.parameters()), 2 * _HOP), Part(self._read, behind, 0)]
+
+    def _convolved(self, features: Tensor) -> Tensor:
+        return self.cnn(features).flatten(1, 2)
+
+    def _read(self, carried: Tensor) -> Tensor:
+        convolved = carried.transpose(1, 2)
         return self.pooled(self.states(convolved), convolved)
 
     def logit_of(self, embedding: Tensor) -> Tensor:
         """What `embedded` gives -> (batch,)."""
-        return self.head(self.dropout(embedding)).squeeze(-1)
+        read = embedding if self.head_norm is None else self.head_norm(embedding)
+        return self.head(self.dropout(read)).squeeze(-1)
 
     def convolved(self, features: Tensor) -> Tensor:
-        """(batch, 2, 161, frames) -> (batch, frames / 2, values), 1,024 by default: a cache where they do not learn."""
-        return self.cnn(features).flatten(1, 2).transpose(1, 2)
+        """(batch, 2, 161, frames) -> (batch, frames / 2, values), 1,024 by default."""
+        return self._convolved(features).transpose(1, 2)
 
     def states(self, convolved: Tensor) -> list[Tensor]:
         """(batch, steps, values) -> of each transformer layer its output, (batch, steps, width)."""
@@ -140,12 +154,14 @@ class Distilled(Detector):
 
     def pooled(self, states: Sequence[Tensor], convolved: Tensor) -> Tensor:
         """What `states` and `convolved` give -> what the head reads: mean and deviation over time."""
+        if self.pool == "all":
+            return torch.cat([_statistics(x) for x in (self.standardise(convolved), *states)], 1)
         if self.layer_weights is None:
             chosen = states[-1]
         else:
             chosen = torch.stack(tuple(states), -1) @ self.layer_weights.softmax(0).to(states[-1].dtype)
         read = _statistics(chosen)
-        if self.reads_convolutions:
+        if self.pool == "both":
             # Five times as many values as the layers give, and not to count for as much more.
             read = torch.cat([read, _SHARE * _statistics(self.standardise(convolved))], 1)
         return read
@@ -275,8 +291,13 @@ class Layer(nn.Module):
 
 
 def _statistics(x: Tensor) -> Tensor:
-    """(batch, steps, values) -> (batch, 2 * values), mean and deviation; the square root of nothing has no gradient."""
-    return torch.cat([x.mean(1), (x.var(1, correction=0) + 1e-6).sqrt()], 1)
+    """(batch, steps, values) -> (batch, 2 * values), mean and deviation; the square root of nothing has no gradient.
+
+    In float32: from recording to recording a mean may differ by less than bfloat16 resolves.
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        x = x.float()
+        return torch.cat([x.mean(1), (x.var(1, correction=0) + 1e-6).sqrt()], 1)
 
 
 def _positions(steps: int, width: int, device: torch.device) -> Tensor:

@@ -2,15 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 import deepcheck
 from deepcheck import store
@@ -18,7 +16,7 @@ from deepcheck.audio.augment.chain import Chain, build_chain
 from deepcheck.card import Card, DetectorSpec
 from deepcheck.checkpoint import Checkpoint, describe_widths, load_checkpoint, snapshot
 from deepcheck.config import SourceConfig, TrainConfig, to_dict
-from deepcheck.data.loader import Loader, TrainingSet
+from deepcheck.data.loader import Batch, Loader, TrainingSet
 from deepcheck.data.protocols import read_data
 from deepcheck.data.sampling import BatchSampler
 from deepcheck.data.split import hold_out
@@ -26,17 +24,19 @@ from deepcheck.data.utterance import Protocol
 from deepcheck.detectors.base import Detector, build, parameter_count
 from deepcheck.engine.bands import chosen_conditions
 from deepcheck.engine.calibrate import score_by_label
+from deepcheck.engine.carrier import variants_of
 from deepcheck.engine.development import Part, develop
 from deepcheck.engine.events import Done, EpochDone, Event, Skipped, Started, Step
 from deepcheck.engine.mode import MODES, require_mode
+from deepcheck.engine.objective import Objective, build_loss
 from deepcheck.engine.optimizer import RunningMean, make_optimizer, set_learning_rate
-from deepcheck.engine.processes import Processes, joined, keep_apart
+from deepcheck.engine.processes import Processes, joined
 from deepcheck.engine.score import Scorer
 from deepcheck.engine.train_state import Progress, load_state, restore_optimizer, save_state
 from deepcheck.engine.unfinished import require_same
 from deepcheck.errors import ConfigError, DataError
 from deepcheck.metrics.detection import eer
-from deepcheck.runtime import autocast, cores, move, pick_device, pick_dtype
+from deepcheck.runtime import cores, move, pick_device, pick_dtype
 from deepcheck.seeding import seed_of
 
 
@@ -53,6 +53,7 @@ def train(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
     if config.epochs < 1:
         raise ConfigError(f"epochs is {config.epochs}, so there is nothing to do.", "Give at least 1.")
     require_mode(config.mode)
+    build_loss(config.loss)
     chosen_conditions(config.calibration)  # what is wrong with them need not wait for the end
     if config.folds.count:
         from deepcheck.engine.folds import run_folds
@@ -104,18 +105,6 @@ def _read(source: SourceConfig, setting: str) -> Protocol:
     return protocol.where(lambda utterance: utterance.label is not None)
 
 
-class _Network(nn.Module):
-    """What one training step computes, as one module, so that several processes can share the backward pass."""
-
-    def __init__(self, detector: Detector, chain: Chain) -> None:
-        super().__init__()
-        self.detector = detector
-        self.chain = chain
-
-    def forward(self, waveforms: Tensor, generator: torch.Generator) -> Tensor:
-        return self.detector.logit(self.chain.features(self.detector.features(waveforms), generator))
-
-
 class _Run:
     def __init__(
         self, config: TrainConfig, run_dir: Path, train_set: Protocol, dev_set: Protocol | None, processes: Processes
@@ -143,7 +132,9 @@ class _Run:
         self.optimizer = make_optimizer(self.detector, config.optimizer, new)
         if self.freeze is not None:
             self.freeze.attach(self.optimizer)
-        self.network = processes.wrap(_Network(self.detector, self.chain))
+        variants = variants_of(self.detector, config, run_dir)
+        done = variants.carrier.parts if variants is not None else 0
+        self.objective = Objective(config, self.detector, self.chain, done, self.dtype, processes)
         own_cores = cores() // processes.count
         workers = config.data.workers
         if workers is None:
@@ -156,6 +147,7 @@ class _Run:
             config.sampling.min_crop_s,
             self.chain,
             config.data.cache_gb / processes.count / max(1, workers),
+            variants,
         )
         self.steps = sampler.steps
         self.loader = Loader(dataset, sampler, workers, pin=self.device.type == "cuda")
@@ -209,7 +201,7 @@ class _Run:
                 yield Skipped(path, reason)
             [short] = self.processes.total(len(batch.labels) < 2)  # BatchNorm needs two, and no process may wait
             if not short:
-                loss = self._step(batch.waveforms, batch.labels)
+                loss = self._step(batch)
                 loss_sum, clips = self.processes.total(loss * len(batch.labels), len(batch.labels))
                 progress.loss_sum += loss_sum
                 progress.clips += int(clips)
@@ -244,37 +236,20 @@ class _Run:
         shown = best and dev_eer is not None
         yield EpochDone(progress.epoch, loss, dev_eer, shown, seconds, speed, waited / max(spent, 1e-9))
 
-    def _step(self, waveforms: Tensor, labels: Tensor) -> float:
+    def _step(self, batch: Batch) -> float:
         config, done = self.config.optimizer, self.progress.epoch * self.steps + self.progress.step
         # Dropout draws from the global generator: seeded by the step, it needs no saving.
         torch.manual_seed(seed_of("step", *self.seeds, done))
         generator = torch.Generator().manual_seed(seed_of("features", *self.seeds, done))
         set_learning_rate(self.optimizer, config, done, self.steps * self.config.epochs)
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self._backward(waveforms.to(self.device), labels.to(self.device), generator)
+        loss = self.objective.backward(batch, generator)
         if self.freeze is not None:
             self.freeze.mask_gradients()
         torch.nn.utils.clip_grad_norm_(self.detector.parameters(), config.clip_norm)
         self.optimizer.step()
         self.mean.update(done)
         return loss
-
-    def _backward(self, waveforms: Tensor, labels: Tensor, generator: torch.Generator) -> float:
-        """Leaves the gradients of the mean loss of the batch, which passes in `accumulate` parts; returns that loss."""
-        config = self.config.optimizer
-        parts = max(1, min(config.accumulate, len(labels) // 2))
-        total = 0.0
-        pieces = list(zip(waveforms.tensor_split(parts), labels.tensor_split(parts), strict=True))
-        for number, (sounds, truth) in enumerate(pieces, start=1):
-            # Only with the last part do gradients travel between processes: by then they are those of the whole batch.
-            with keep_apart(self.network) if number < parts else nullcontext():
-                with autocast(self.device, self.dtype):
-                    logits = self.network(sounds, generator)
-                targets = truth * (1 - config.label_smoothing) + config.label_smoothing / 2
-                loss = F.binary_cross_entropy_with_logits(logits.float(), targets) * (len(truth) / len(labels))
-                torch.autograd.backward(loss)
-            total += float(loss.detach())
-        return total
 
     def _dev_eer(self, on_error: Callable[[Path, str], None]) -> float | None:
         if self.dev_set is None:
@@ -337,12 +312,15 @@ def starting_point(config: TrainConfig) -> tuple[Checkpoint | None, Detector]:
 
 def without_places(config: TrainConfig) -> dict[str, Any]:
     """The recipe without paths: a model that is passed on tells nothing of its maker's disk."""
-    blank = replace(config.data, train=replace(config.data.train, path=""))
+    blank = replace(config.data, train=replace(config.data.train, path=""), keep=None)
     if blank.dev is not None:
         blank = replace(blank, dev=replace(blank.dev, path=""))
     augment = [{key: value for key, value in entry.items() if key != "folder"} for entry in config.augment]
     detector = dict(config.detector)
     if isinstance(detector.get("pretrained"), str):
         detector["pretrained"] = Path(detector["pretrained"]).name
-    start = config.start and Path(config.start).name
-    return to_dict(replace(config, data=blank, augment=augment, detector=detector, start=start))
+    start, teacher, final = (
+        place and Path(place).name for place in (config.start, config.distil.teacher, config.distil.teacher_final)
+    )
+    distil = replace(config.distil, teacher=teacher, teacher_final=final)
+    return to_dict(replace(config, data=blank, augment=augment, detector=detector, start=start, distil=distil))

@@ -69,6 +69,15 @@ def test_without_settings_of_its_own_the_child_is_trained_as_its_parent_was(corp
     assert row["config"]["data"]["holdout"] == 0.3
 
 
+def test_the_loss_of_the_parent_stays_and_its_teacher_is_gone(base, corpus, recipe):
+    settings = ["--set", "loss=even-sources", "--set", f"distil.teacher={store.resolve('base').path}"]
+    run("train", "--data", corpus, "--config", recipe, "--name", "first", "--set", "detector.width=4", *settings)
+    assert read("first").card.history[-1]["config"]["distil"]["teacher"] == "base.safetensors"
+    run("grow", "first", "--layer", 1, "--neurons", 2, "--data", corpus, "--mode", "unfrozen", "--name", "second")
+    config = read("second").card.history[-1]["config"]
+    assert (config["loss"], config["distil"]["teacher"]) == ({"name": "even-sources"}, None)
+
+
 def test_a_stopped_growth_goes_on(base, corpus, recipe, monkeypatch):
     from deepcheck.cli import conduct
 

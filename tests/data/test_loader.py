@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,7 +8,7 @@ from conftest import speechlike, write_wav
 from deepcheck.audio.augment.chain import build_chain
 from deepcheck.audio.decode import SAMPLE_RATE, read
 from deepcheck.config import SamplingConfig
-from deepcheck.data.loader import Loader, TrainingSet
+from deepcheck.data.loader import Loader, TrainingSet, source_numbers
 from deepcheck.data.sampling import BatchSampler, Draw
 from deepcheck.data.utterance import Label, Utterance
 
@@ -42,6 +44,7 @@ def test_batches_do_not_depend_on_the_number_of_workers(utterances):
         for a, b in zip(ours, theirs, strict=True):
             assert torch.equal(a.waveforms, b.waveforms)
             assert torch.equal(a.labels, b.labels)
+            assert torch.equal(a.sources, b.sources)
 
 
 def test_batches_are_windows_and_labels(utterances):
@@ -51,6 +54,24 @@ def test_batches_are_windows_and_labels(utterances):
         assert (batch.waveforms.dtype, batch.labels.dtype) == (torch.float32, torch.float32)
         assert batch.labels.tolist() == [1.0, 0.0, 1.0, 0.0]
         assert batch.skipped == ()
+
+
+class Listed(list):
+    """A sampler that gives the batches that it holds."""
+
+    def start(self, epoch, first_step):
+        pass
+
+
+def test_sources_are_numbers_and_what_has_none_is_alone(utterances):
+    sources = ["b", "a", None, "b", "", None, "a", "b"]
+    named = [replace(utterance, source=source) for utterance, source in zip(utterances, sources, strict=True)]
+    assert source_numbers(named) == [0, 1, 2, 0, 3, 4, 1, 0]
+    named[6].path.write_bytes(b"no sound at all")
+    draws = Listed([Draw(index, 0) for index in order] for order in ([3, 2, 6], [6], [5, 0]))
+    batches = [batch.sources for batch in Loader(training_set(named), draws, 0).epoch(0)]
+    assert [batch.tolist() for batch in batches] == [[0, 2], [], [4, 0]]
+    assert {batch.dtype for batch in batches} == {torch.int64}
 
 
 def test_a_draw_depends_on_its_seed_alone(utterances):

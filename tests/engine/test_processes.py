@@ -139,3 +139,19 @@ def test_two_processes_train_over_folds(corpus, home, tmp_path):
         assert torch.allclose(tensor, two.tensors[name], atol=2e-3), name
     assert one.evidence["dev.ids"].equal(two.evidence["dev.ids"])
     assert torch.allclose(one.evidence["dev.logits"], two.evidence["dev.logits"], atol=2e-2)
+
+
+def test_two_processes_learn_from_a_teacher_what_one_does(corpus, home, tmp_path, stored_model):
+    schedule, _ = SETTINGS.split("stages:")
+    distil = f"epochs: 2\ndistil: {{teacher: {stored_model('big')}}}\n"
+    for name, more in (("one", distil), ("two", distil), ("gathered", distil + "loss: contrastive\n")):
+        text = schedule.format(name=name, detector=json.dumps(GRU), corpus=corpus)
+        (tmp_path / f"{name}.yaml").write_text(f"{text}{more}calibration: {{conditions: []}}\n")
+        result = run(1 if name == "one" else 2, tmp_path / f"{name}.yaml", home)
+        assert result.returncode == 0, result.stderr
+    one, two, gathered = (load_checkpoint(store.place_of(name)) for name in ("one", "two", "gathered"))
+    for name, tensor in one.tensors.items():
+        assert torch.allclose(tensor, two.tensors[name], atol=2e-3), name
+    # A loss on what clips are to each other sees half a batch in each of two processes, and is another number.
+    losses = [[epoch["loss"] for epoch in model.card.history[-1]["epochs"]] for model in (two, gathered)]
+    assert all(own > plain for plain, own in zip(*losses, strict=True))
