@@ -26,6 +26,7 @@ EVIDENCE = "evidence."
 _MOST_EVIDENCE = 32  # tensors
 _MOST_NUMBERS = 1 << 24  # in one of them
 _EVIDENCE_TYPES = frozenset({"F32", "F64", "I64"})
+_MOST_LOST = 2**-11  # of the norm of a row: the most that rounding to the 11 digits of float16 can take
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,14 @@ class Checkpoint:
         return replace(self, card=replace(self.card, name=name))
 
     def build(self) -> Detector:
-        """The detector with these weights, on the CPU, in eval mode; `ModelError` if they do not fit."""
-        if "pretrained" in self.card.spec.arguments:
-            # A file from a stranger must not make this machine fetch another.
-            raise ModelError(f'The model "{self.card.name}" names weights outside its file.', "Do not use it.")
+        """The detector with these weights, on the CPU, in eval mode; `ModelError` if they do not fit.
+
+        It computes in float32, however they are stored.
+        """
         try:
+            if _names_weights(self.card.spec.arguments):
+                # A file from a stranger must not make this machine fetch another.
+                raise ModelError(f'The model "{self.card.name}" names weights outside its file.', "Do not use it.")
             detector = build_unfilled(self.card.spec)
             set_widths(detector, self.card.widths)
             detector.load_state_dict(dict(self.tensors))
@@ -66,6 +70,32 @@ def snapshot(detector: Detector, card: Card, evidence: Mapping[str, Tensor] | No
     layout = torch.contiguous_format
     tensors = {k: v.detach().to("cpu", copy=True, memory_format=layout) for k, v in detector.state_dict().items()}
     return Checkpoint(card, tensors, dict(evidence or {}))
+
+
+def _names_weights(argument: Any) -> bool:
+    """Whether `pretrained` is in an argument of a detector, at any depth: there may be detectors inside."""
+    if isinstance(argument, Mapping):
+        return "pretrained" in argument or any(map(_names_weights, argument.values()))
+    return isinstance(argument, list | tuple) and any(map(_names_weights, argument))
+
+
+def compact(checkpoint: Checkpoint) -> Checkpoint:
+    """The same in about half the space: matrices of weights are rounded to float16, which moves a logit by thousandths.
+
+    What float16 would change by more than rounding stays as it is: tensors with a number beyond its range, and such as
+    lie so near to zero that it has no digits left for them. So do vectors (norms, biases, running statistics), which
+    take no space, and of which each number counts for itself. The evidence is not touched.
+    """
+    return replace(checkpoint, tensors={name: _halved(tensor) for name, tensor in checkpoint.tensors.items()})
+
+
+def _halved(tensor: Tensor) -> Tensor:
+    if tensor.dtype != torch.float32 or tensor.dim() < 2:
+        return tensor
+    half = tensor.half()
+    # Row by row: behind a normalisation a small unit says as much as a large one.
+    lost, whole = ((tensor - half.float()).flatten(1).norm(dim=1), tensor.flatten(1).norm(dim=1))
+    return half if bool((lost <= _MOST_LOST * whole).all()) else tensor  # which no comparison with a NaN allows
 
 
 def describe_widths(detector: Detector) -> dict[str, int]:

@@ -11,7 +11,15 @@ from safetensors.torch import save_file
 from torch import nn
 
 from deepcheck.card import Card, DetectorSpec, peek, to_header
-from deepcheck.checkpoint import Checkpoint, describe_widths, load_checkpoint, same_tensors, save_checkpoint, snapshot
+from deepcheck.checkpoint import (
+    Checkpoint,
+    compact,
+    describe_widths,
+    load_checkpoint,
+    same_tensors,
+    save_checkpoint,
+    snapshot,
+)
 from deepcheck.detectors import DETECTORS
 from deepcheck.detectors.base import Detector, build
 from deepcheck.detectors.encoder_config import allowed
@@ -181,6 +189,15 @@ SPECS = {
             "window_s": 1.0,
         },
     ),
+    "committee": DetectorSpec(
+        "committee",
+        {
+            "members": [
+                {"name": "resnet18", "arguments": {"width": 4, "window_s": 1.0}},
+                {"name": "gru", "arguments": {"window_s": 1.0}},
+            ]
+        },
+    ),
     "log-linear": DetectorSpec("resnet18", {"width": 4, "frontend": "log-linear", "window_s": 1.0}),
     "lfcc": DetectorSpec("lstm", {"units": [5], "bidirectional": True, "frontend": "lfcc", "window_s": 1.0}),
     "wav2vec2-stable": DetectorSpec(
@@ -300,3 +317,46 @@ def test_a_card_of_other_shapes_is_refused(tmp_path, tiny, change):
     save_file({"a": torch.zeros(1)}, path, metadata={"deepcheck": json.dumps(header)})
     with pytest.raises(ModelError, match="makes no sense"):
         peek(path)
+
+
+@pytest.mark.parametrize("family", ["resnet18", "gru", "lstm", "distilled", "committee", "wav2vec2-stable"])
+def test_compact_takes_half_the_space_and_moves_no_score_by_much(tmp_path, family):
+    torch.manual_seed(0)
+    model = build(SPECS[family]).train()
+    with torch.no_grad():
+        for _ in range(20):  # until the statistics of the normalisations are those of the weights
+            model.score(torch.randn(4, 8_000))
+    model.eval()
+    whole = snapshot(model, card_of(model), {"dev.logits": torch.randn(100, dtype=torch.float64)})
+    save_checkpoint(whole, tmp_path / "whole")
+    save_checkpoint(compact(whole), tmp_path / "half")
+    assert (tmp_path / "half").stat().st_size < 0.62 * (tmp_path / "whole").stat().st_size
+    loaded = load_checkpoint(tmp_path / "half")
+    assert same_tensors(loaded.evidence, whole.evidence)
+    again = loaded.build()
+    assert {tensor.dtype for tensor in again.state_dict().values() if tensor.is_floating_point()} == {torch.float32}
+    stored = {name: tensor.to(whole.tensors[name].dtype) for name, tensor in loaded.tensors.items()}
+    assert same_tensors(again.state_dict(), stored)
+    with torch.no_grad():
+        sound = torch.randn(4, 16_000)
+        assert (again.score(sound) - model.score(sound)).abs().max() < 1e-2
+    assert same_tensors(compact(compact(whole)).tensors, compact(whole).tensors)
+
+
+def test_what_float16_cannot_hold_is_left_as_it_is(tiny):
+    whole = snapshot(tiny, card_of(tiny))
+    kept = torch.ones(4, 5)
+    for tensor in (
+        kept * 7e4,  # beyond the range
+        torch.cat([kept, kept * 1e-6]),  # one row without digits
+        kept * torch.nan,
+        torch.ones(5),
+        torch.ones(4, 5, dtype=torch.float64),
+        torch.ones(4, 5, dtype=torch.int64),
+    ):
+        [found] = compact(replace(whole, tensors={"x": tensor})).tensors.values()
+        assert found is tensor
+    for tensor in (kept * 6e4, kept * 1e-3, kept * 0, torch.randn(3, 4, 5)):
+        [found] = compact(replace(whole, tensors={"x": tensor})).tensors.values()
+        assert found.dtype == torch.float16
+        torch.testing.assert_close(found.float(), tensor, rtol=1e-3, atol=1e-6)

@@ -78,7 +78,7 @@ def command(
             raise ModelError(f'There is a model "{name}" already.', "Choose another --name, or add --replace.")
         checkpoint = checkpoint.named(entry.name)
     assert place is not None
-    changes = {"false_alarm": false_alarm, "miss": miss, "conditions": _listed(conditions)}
+    changes = {"false_alarm": false_alarm, "miss": miss, "conditions": listed(conditions)}
     found, note = recalibrated(
         checkpoint,
         read_data(data, protocol, subset),
@@ -96,7 +96,8 @@ def command(
     say(f"Written to {output}" if output else f"Stored as {name}. Next: deepcheck models use {name}")
 
 
-def _listed(conditions: str | None) -> list[str] | None:
+def listed(conditions: str | None) -> list[str] | None:
+    """The conditions of an option; None if it was not given."""
     if conditions is None:
         return None
     return [part for one in conditions.split(",") if (part := one.strip()) and part != "none"]

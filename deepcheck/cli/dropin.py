@@ -149,5 +149,6 @@ def _recipe(card: Card) -> dict[str, Any] | None:
             recipe = dict(row["config"])
             data = dict(recipe.get("data") or {})
             recipe["data"] = {key: value for key, value in data.items() if key not in ("train", "dev")}
+            recipe.pop("distil", None)  # of the teacher only the name is known
             return recipe
     return None

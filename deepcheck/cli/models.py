@@ -8,10 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from deepcheck.cli import calibrate
+from deepcheck.cli import calibrate, fuse
 
-app = typer.Typer(help="List models, look at one, choose the current one, calibrate one.", no_args_is_help=False)
+app = typer.Typer(
+    help="List models, look at one, choose the current one, calibrate one, fuse several.", no_args_is_help=False
+)
 app.command("calibrate")(calibrate.command)
+app.command("fuse")(fuse.command)
 
 _Name = Annotated[str, typer.Argument(help="A model by name, or a file.")]
 
@@ -113,7 +116,7 @@ def show(
             f"{card.rates['spoof']} spoof recordings kept aside"
         )
     for number, stage in enumerate(card.history, start=1):
-        told = stage.get("train") or _origin(stage) or stage.get("dev") or _surgery(stage)
+        told = _members(stage) or stage.get("train") or _origin(stage) or stage.get("dev") or _surgery(stage)
         rows[f"stage {number}"] = f"{stage['stage']}: {told}"
     for key, value in rows.items():
         table.add_row(Text(key, style="bold"), Text(value))
@@ -131,6 +134,10 @@ def _origin(stage: Mapping[str, Any]) -> str:
         return ""
     revision = f", revision {stage['revision'][:12]}" if stage.get("revision") else ""
     return f"{stage['from']}{revision}, labels {stage.get('labels')}"
+
+
+def _members(stage: Mapping[str, Any]) -> str:
+    return ", ".join(f"{member['gain']:.3f} x {member['name']}" for member in stage.get("members", ()))
 
 
 def _surgery(stage: Mapping[str, Any]) -> str:

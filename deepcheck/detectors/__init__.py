@@ -11,5 +11,6 @@ DETECTORS = Registry(
         "wav2vec2": "deepcheck.detectors.wav2vec2:Wav2Vec2",
         "hub": "deepcheck.detectors.hub:Hub",
         "distilled": "deepcheck.detectors.distilled:Distilled",
+        "committee": "deepcheck.detectors.committee:Committee",
     },
 )

@@ -14,6 +14,7 @@ from deepcheck.metrics.calibration import Calibration
 from deepcheck.metrics.detection import cllr, eer
 
 _FOLDS = "folds"
+_STAGES = ("train", "fuse")  # after which a model is what its folds were checked for
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,9 @@ def as_row(checks: Iterable[FoldCheck]) -> dict[str, Any]:
 
 
 def checks_of(card: Card) -> tuple[FoldCheck, ...]:
-    """Those of the last training of a model, if it was one over folds; none if what stands there makes no sense."""
-    rows = [row for row in card.history if row.get("stage") == "train"]
+    """Those of the last training of a model, if it was one over folds, or of the fusion of several; none if what stands
+    there makes no sense."""
+    rows = [row for row in card.history if row.get("stage") in _STAGES]
     told = rows[-1].get(_FOLDS) if rows else None
     if not isinstance(told, list) or not all(isinstance(one, Mapping) for one in told):
         return ()

@@ -10,15 +10,19 @@ from typing import Any
 
 import numpy as np
 
+from deepcheck import store
 from deepcheck.card import Card
 from deepcheck.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from deepcheck.config import FoldsConfig, TrainConfig, to_dict
+from deepcheck.config import CalibrationConfig, FoldsConfig, TrainConfig, to_dict
 from deepcheck.data.folds import Fold, folds
 from deepcheck.data.utterance import Protocol
-from deepcheck.engine.development import Part, develop
+from deepcheck.detectors.base import Detector
+from deepcheck.engine.carrier import KEPT
+from deepcheck.engine.development import Development, Part, Progress, develop
+from deepcheck.engine.distil import check_teachers, of_fold
 from deepcheck.engine.evaluate import Evaluation
 from deepcheck.engine.events import Done, Event, FoldDone, FoldsChecked, Skipped
-from deepcheck.engine.fold_check import as_row, cross_check
+from deepcheck.engine.fold_check import FoldCheck, as_row, cross_check
 from deepcheck.engine.processes import Processes, joined
 from deepcheck.engine.score_file import score_file
 from deepcheck.engine.soup import mean_of
@@ -30,8 +34,9 @@ from deepcheck.metrics.abstention import abstention_curve
 from deepcheck.runtime import pick_device
 
 FOLD_FILES = "fold*"
-"""What in the folder of its run is worth keeping: beside the two below `fold-N.safetensors`, the model of a fold, and
-`folds.json`, the settings that these were made with."""
+"""What in the folder of its run is worth keeping: beside the three below `fold-N.safetensors`, the model of a fold."""
+SETTINGS = "folds.json"
+"""What these were made with: the settings of the training, and `recordings`, a `digest` of who is in which fold."""
 SCORES = "fold-scores.csv"
 """Of each recording the log-likelihood ratio by the model that has not heard it, calibrated on the other folds."""
 ABSTENTION = "fold-abstention.json"
@@ -53,18 +58,27 @@ def run_folds(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
     with joined(pick_device(config.device)) as processes:
         everything = read_all(config)
         parts = folds(everything, config.folds.count, config.folds.by, config.seed)
+        _check_folds_of_teachers(config, parts)
         if processes.rank == 0:
-            settings = {**to_dict(config), "recordings": _digest(parts)}
-            begin(run_dir / "folds.json", settings, f'training over folds "{config.name}"')
+            settings = {**to_dict(config), "recordings": digest(parts)}
+            begin(run_dir / SETTINGS, settings, f'training over folds "{config.name}"')
         models = []
         for number, fold in enumerate(parts, start=1):
-            models.append((yield from _trained(config, run_dir, f"fold-{number}", fold.train, processes)))
+            own = replace(config, distil=of_fold(config.distil, number))
+            models.append((yield from _trained(own, run_dir, f"fold-{number}", fold.train, processes)))
             yield FoldDone(number, len(parts), fold.test.describe())
         if config.folds.final == "mean":
             final = replace(models[0], tensors=mean_of(models))
         else:
-            final = yield from _trained(config, run_dir, "final", everything, processes)
+            own = replace(config, distil=of_fold(config.distil, None))
+            final = yield from _trained(own, run_dir, "final", everything, processes)
         yield from _finished(config, run_dir, parts, models, final, everything, processes)
+
+
+def settings_of(config: TrainConfig, run_dir: Path) -> TrainConfig:
+    """Those of the training of one of the folds, which share what is kept of the recordings."""
+    keep = config.data.keep or str(run_dir / KEPT)
+    return replace(config, folds=FoldsConfig(), data=replace(config.data, keep=keep))
 
 
 def _trained(
@@ -73,7 +87,7 @@ def _trained(
     place = run_dir / f"{name}.safetensors"
     processes.wait()
     if not place.is_file():
-        for event in train_on(replace(config, folds=FoldsConfig()), run_dir / name, train_set, None, processes):
+        for event in train_on(settings_of(config, run_dir), run_dir / name, train_set, None, processes):
             if not isinstance(event, Done):
                 yield event
             elif processes.rank == 0:
@@ -91,21 +105,9 @@ def _finished(
     everything: Protocol,
     processes: Processes,
 ) -> Iterator[Event]:
-    skipped: list[Skipped] = []
-    found = develop(
-        [Part(model.build(), fold.test, fold.train) for model, fold in zip(models, parts, strict=True)],
-        config.calibration,
-        device=processes.device,
-        made=(final.build(), everything),
-        processes=processes,
-        on_error=lambda path, reason: skipped.append(Skipped(str(path), reason)),
-    )
-    yield from skipped
-    checks, evaluations = cross_check(found.scored, config.calibration, config.name)
-    if processes.rank == 0:
-        write_atomically(run_dir / SCORES, score_file(evaluations))
-        write_atomically(run_dir / ABSTENTION, json.dumps(_abstention(evaluations)) + "\n")
-    yield FoldsChecked(checks, str(run_dir))
+    tested = [Part(model.build(), fold.test, fold.train) for model, fold in zip(models, parts, strict=True)]
+    made = (final.build(), everything)
+    found, checks = yield from judged(tested, made, config.calibration, config.name, run_dir, processes)
     row = _row(config, final.card, everything) | as_row(checks)
     card = replace(
         found.onto(final.card),
@@ -114,6 +116,39 @@ def _finished(
     )
     reason = f"all {len(parts)} folds done"
     yield Done(replace(final, card=card, evidence=found.evidence), None, reason, card.metrics, found.fitted.note)
+
+
+def judged(
+    tested: Sequence[Part],
+    made: tuple[Detector, Protocol],
+    config: CalibrationConfig,
+    name: str,
+    run_dir: Path,
+    processes: Processes,
+    progress: Progress | None = None,
+) -> Generator[Event, None, tuple[Development, tuple[FoldCheck, ...]]]:
+    """(what the folds say of the model `made` and what it was trained on, how far what they promise holds in each).
+
+    Each of `tested` is a detector on the fold that it has not heard. `Skipped` says what could not be decoded,
+    `FoldsChecked` comes last; `SCORES` and `ABSTENTION` of the model `name` are left in `run_dir`.
+    """
+    skipped: list[Skipped] = []
+    found = develop(
+        tested,
+        config,
+        device=processes.device,
+        made=made,
+        processes=processes,
+        on_error=lambda path, reason: skipped.append(Skipped(str(path), reason)),
+        progress=progress,
+    )
+    yield from skipped
+    checks, evaluations = cross_check(found.scored, config, name)
+    if processes.rank == 0:
+        write_atomically(run_dir / SCORES, score_file(evaluations))
+        write_atomically(run_dir / ABSTENTION, json.dumps(_abstention(evaluations)) + "\n")
+    yield FoldsChecked(checks, str(run_dir))
+    return found, checks
 
 
 def _row(config: TrainConfig, card: Card, everything: Protocol) -> dict[str, Any]:
@@ -146,9 +181,24 @@ def _check(config: TrainConfig) -> None:
         raise ConfigError(
             "A training over folds has no development set: each fold is one.", "Leave out data.dev, or folds."
         )
+    check_teachers(config.distil, config.folds)
 
 
-def _digest(parts: Sequence[Fold]) -> str:
+def _check_folds_of_teachers(config: TrainConfig, parts: Sequence[Fold]) -> None:
+    """`ConfigError` for teachers whose folder says that they come from other folds; of others nothing is known."""
+    if config.distil.teacher is None:
+        return
+    for number in range(1, len(parts) + 1):
+        path = store.resolve(of_fold(config.distil, number).teacher).path
+        settings = path.parent / SETTINGS
+        if settings.is_file() and json.loads(settings.read_text(encoding="utf-8")).get("recordings") != digest(parts):
+            raise ConfigError(
+                f"The teacher {path} comes from other folds, so it may have heard what fold {number} is tested on.",
+                "Train it on the same recordings, with the same seed, folds.count and folds.by.",
+            )
+
+
+def digest(parts: Sequence[Fold]) -> str:
     """Of who is in which fold: with recordings that came or went, a model might be tested on what it has heard."""
     named = [[(u.id, int(u.label or 0)) for u in part.utterances] for fold in parts for part in (fold.train, fold.test)]
     return hashlib.sha256(repr(named).encode("utf-8", "surrogateescape")).hexdigest()

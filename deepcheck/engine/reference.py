@@ -22,6 +22,8 @@ AXES = 128
 """Directions of the embedding that have a variance of their own; all others share one."""
 FARTHEST = 0.01  # of the development recordings: where they begin, the distance is 1
 _MOST_VALUES = 1 << 14
+_LARGE = 3000  # values, from which on it is quicker to look for the largest variances alone
+_ROUNDS = 8
 REFERENCE = "reference."
 """What the names of its tensors among the evidence begin with."""
 _NAMES = tuple(REFERENCE + part for part in ("mean", "axes", "variances", "scale"))
@@ -53,6 +55,12 @@ class Reference:
         beyond = float(np.quantile(distances, 1 - FARTHEST))
         return replace(self, scale=self.scale * beyond) if beyond > 0 and math.isfinite(beyond) else self
 
+    @property
+    def deviation(self) -> float:
+        """Of a value of the embedding: the root of the mean of their variances."""
+        kept, values = self.axes.shape
+        return math.sqrt((self.variances[:-1].sum() + (values - kept) * self.variances[-1]) / values)
+
     def as_evidence(self) -> dict[str, Tensor]:
         """For `Checkpoint.evidence`."""
         parts = (self.mean, self.axes, self.variances, np.array([self.scale]))
@@ -63,7 +71,8 @@ class Reference:
 
 
 def fit_reference(embeddings: Floats, axes: int = AXES) -> Reference | None:
-    """Mean and covariance of (windows, values); None where they say nothing: below two windows, or all alike.
+    """Mean and covariance of (windows, values); None where they say nothing: below two windows, or all alike; and for
+    more values than `reference_of` takes.
 
     The covariance is drawn to a multiple of the identity, by oracle approximating shrinkage (Chen, Wiesel, Eldar and
     Hero, "Shrinkage algorithms for MMSE covariance estimation", 2010, arXiv:0907.4698, equation 23), so that more
@@ -73,6 +82,8 @@ def fit_reference(embeddings: Floats, axes: int = AXES) -> Reference | None:
     if embeddings.ndim != 2 or len(embeddings) < 2 or not np.isfinite(embeddings).all():
         return None
     windows, values = embeddings.shape
+    if values > _MOST_VALUES:
+        return None
     mean = embeddings.mean(0)
     centred = embeddings - mean
     covariance = centred.T @ centred / windows
@@ -80,12 +91,29 @@ def fit_reference(embeddings: Floats, axes: int = AXES) -> Reference | None:
     if not level > 0:
         return None
     shrinkage = _oas(covariance, windows)
-    variances, vectors = np.linalg.eigh(covariance)
-    variances = (1 - shrinkage) * np.maximum(variances[::-1], 0.0) + shrinkage * level
-    variances = np.maximum(variances, 1e-9 * level)
     kept = min(axes, values)
-    beside = float(variances[kept:].mean()) if kept < values else level
-    return Reference(mean, np.ascontiguousarray(vectors[:, ::-1][:, :kept].T), np.append(variances[:kept], beside))
+    found, vectors = _largest(covariance, kept)
+    variances = (1 - shrinkage) * np.maximum(found, 0.0) + shrinkage * level
+    # The drawing together leaves the sum of all variances what it was.
+    beside = (level * values - float(variances.sum())) / (values - kept) if kept < values else level
+    variances = np.maximum(np.append(variances, beside), 1e-9 * level)
+    return Reference(mean, np.ascontiguousarray(vectors.T), variances)
+
+
+def _largest(covariance: Floats, count: int) -> tuple[Floats, Floats]:
+    """The largest eigenvalues, falling, and their vectors, (values, count).
+
+    Of a large matrix by subspace iteration from a random start, the same each time (Halko, Martinsson and Tropp,
+    "Finding structure with randomness", 2011, arXiv:0909.4061, algorithm 4.4): all of them would take many minutes.
+    """
+    basis = np.eye(len(covariance))
+    if len(covariance) > max(_LARGE, 2 * count):
+        basis = np.random.default_rng(0).standard_normal((len(covariance), 2 * count))
+        for _ in range(_ROUNDS):
+            basis = np.linalg.qr(covariance @ basis)[0]
+        covariance = basis.T @ covariance @ basis
+    variances, vectors = np.linalg.eigh(covariance)
+    return variances[::-1][:count], basis @ vectors[:, ::-1][:, :count]
 
 
 def _oas(covariance: Floats, windows: int) -> float:

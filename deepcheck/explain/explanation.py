@@ -46,14 +46,15 @@ class Explanation:
 def explain(detector: Detector, waveform: Waveform, start_s: float = 0.0, method: str | None = None) -> Explanation:
     """What in one window, (samples,) at 16 kHz in float32, speaks for a spoof; `start_s` is its place in the recording.
 
-    `method` is a row of `EXPLAINERS`, by default the one that suits the detector. A waveform shorter than the window
-    of the detector is repeated, as in a scan, and each moment gets the mean of what its repetitions say. The same
-    detector and samples give the same numbers; the detector is left as it was, on its device. No other thread may use
-    it meanwhile.
+    `method` is a row of `EXPLAINERS`, by default the one that suits the detector; of several detectors in one the first
+    is explained (`Detector.leader`). A waveform shorter than the window of the detector is repeated, as in a scan, and
+    each moment gets the mean of what its repetitions say. The same detector and samples give the same numbers; the
+    detector is left as it was, on its device. No other thread may use it meanwhile.
 
     Raises `DataError` for what is no window (empty, longer than the detector's, not finite) or gives no numbers,
     `ConfigError` for a method that does not exist or does not suit the detector.
     """
+    detector = detector.leader()
     name = detector.explainer if method is None else method
     explainer = EXPLAINERS.resolve(name)
     samples = np.asarray(waveform, dtype=np.float32)

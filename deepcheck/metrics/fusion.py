@@ -128,14 +128,15 @@ def fit_fusion(trials: Common, *, false_alarm: float = 0.01, miss: float = 0.05,
             f"The models have {trials.bonafide} genuine and {trials.spoof} synthetic development recordings in common.",
             f"A fusion is fitted on at least {AT_LEAST} of each.",
         )
-    weights = _fit(trials.labels, trials.llrs)
+    weights = fit_weights(trials.labels, trials.llrs)
     if not weights[:-1].any():
         raise DataError("None of the models tells bona fide from spoof on the recordings that they have in common.")
     folds = random_folds(trials.labels, _FOLDS)
     fused = np.empty(trials.labels.size)
     for fold in range(_FOLDS):
         held_out = folds == fold
-        fused[held_out] = _with_one(trials.llrs[held_out]) @ _fit(trials.labels[~held_out], trials.llrs[~held_out])
+        others = fit_weights(trials.labels[~held_out], trials.llrs[~held_out])
+        fused[held_out] = _with_one(trials.llrs[held_out]) @ others
     bonafide, spoof = fused[trials.labels], fused[~trials.labels]
     thresholds = fit_thresholds(bonafide, spoof, false_alarm=false_alarm, miss=miss, confidence=confidence)
     shows_false_alarm = tolerated_errors(bonafide.size, false_alarm, confidence) is not None
@@ -160,8 +161,11 @@ def _with_one(llrs: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.column_stack([llrs, np.ones(len(llrs))])
 
 
-def _fit(labels: NDArray[np.bool_], llrs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(models + 1,): a weight for each model, none negative, and the offset."""
+def fit_weights(labels: NDArray[np.bool_], llrs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(models + 1,): a weight for each model, none negative, and the offset, as in `fit_fusion`.
+
+    `labels` (recordings,) are True for bona fide, `llrs` (recordings, models); uncalibrated logits will do as well.
+    """
     counts = np.where(labels, labels.sum(), (~labels).sum())
     rows = np.where(labels, 1.0, -1.0)[:, None] * _with_one(llrs)
     weights = np.zeros(rows.shape[1])

@@ -58,39 +58,45 @@ def choose_layers(text: str, groups: Sequence[UnitGroup], seed: int = 0) -> list
 
 
 def plan(groups: Sequence[UnitGroup], layers: Sequence[int], neurons: int, part: str | None = None) -> list[Change]:
-    """One change for each layer: `neurons` more units of `part` (by default the first that the model has).
+    """One change for each layer: `neurons` more units of `part` (by default the first that the layer has).
 
     With `attention`, neurons are rows of q, k and v: whole heads where their number divides by the size of a head,
-    else dimensions in every head where it divides by their number. `ConfigError` for an unknown part or a
-    number that fits neither, with the nearest ones that do.
+    else dimensions in every head where it divides by their number. `ConfigError` for an unknown part, a layer without
+    it, or a number that fits neither, with the nearest ones that do.
     """
     if neurons < 1:
         raise ConfigError(f"The number of neurons is {neurons}.", "Give at least 1.")
-    parts = parts_of(groups)
-    part = part or parts[0]
-    if part not in parts:
-        raise ConfigError(f'The model has no part "{part}".', did_you_mean(part, parts))
+    _require_part(groups, part)
     changes = []
     for layer in layers:
         inside = {group.part: group for group in groups if group.layer == layer}
-        if part == ATTENTION:
+        parts = parts_of([*inside.values()])
+        chosen = part or parts[0]
+        if chosen not in parts:
+            raise ConfigError(f"Layer {layer} has no {chosen}.", f"It has {', '.join(parts)}.")
+        if chosen == ATTENTION:
             changes.append(_attention(inside[_HEADS], inside[_HEAD_DIMS], neurons))
         else:
-            changes.append(Change(inside[part], neurons))
+            changes.append(Change(inside[chosen], neurons))
     return changes
 
 
 def plan_share(
     groups: Sequence[UnitGroup], layers: Sequence[int], share: float, part: str | None = None
 ) -> list[Change]:
-    """One change for each layer: `share` of the units of `part` more, rounded; with `attention`, of its heads."""
-    parts = parts_of(groups)
-    part = part or parts[0]
-    if part not in parts:
-        raise ConfigError(f'The model has no part "{part}".', did_you_mean(part, parts))
-    kind = _HEADS if part == ATTENTION else part
-    chosen = [group for group in groups if group.part == kind and group.layer in layers]
+    """One change for each layer that has it: `share` of the units of `part` (by default the first of the layer) more,
+    rounded; with `attention`, of its heads."""
+    _require_part(groups, part)
+    first = {layer: parts_of([group for group in groups if group.layer == layer])[0] for layer in layers}
+    kinds = {layer: _HEADS if (part or own) == ATTENTION else part or own for layer, own in first.items()}
+    chosen = [group for group in groups if group.part == kinds.get(group.layer)]
     return [Change(group, round(share * group.width)) for group in chosen]
+
+
+def _require_part(groups: Sequence[UnitGroup], part: str | None) -> None:
+    parts = parts_of(groups)
+    if part is not None and part not in parts:
+        raise ConfigError(f'The model has no part "{part}".', did_you_mean(part, parts))
 
 
 def _attention(heads: UnitGroup, dims: UnitGroup, neurons: int) -> Change:

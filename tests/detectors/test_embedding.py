@@ -12,11 +12,13 @@ from deepcheck.engine.score import Scorer
 from deepcheck.metrics.calibration import Calibration
 
 MEL = {"frontend": {"name": "mel", "bins": 20}, "window_s": 1.0}
+MEMBER = {"name": "gru", "arguments": {"units": [5, 6], **MEL}}
 SPECS = {
     "resnet18": (TINY, 32),
     "gru": (DetectorSpec("gru", {"units": [5, 6], **MEL}), 6),
     "bi-lstm": (DetectorSpec("lstm", {"units": [5], "bidirectional": True, **MEL}), 10),
     "wav2vec2": (DetectorSpec("wav2vec2", {"config": TINY_ENCODER, "window_s": 1.0}), 32),
+    "committee": (DetectorSpec("committee", {"members": [MEMBER, {**MEMBER, "name": "lstm"}]}), 6 + 6 + 2),
 }
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from deepcheck.engine import reference
 from deepcheck.engine.reference import Reference, fit_reference, is_reference, reference_of
 from deepcheck.errors import ModelError
 
@@ -89,6 +90,25 @@ def test_nothing_is_known_from_nothing(embeddings):
     assert fit_reference(embeddings) is None
 
 
+def test_of_many_values_the_largest_variances_are_found_alone(monkeypatch):
+    draw = np.random.default_rng(0)
+    embeddings = (
+        draw.standard_normal((500, 300)) * np.geomspace(10, 0.1, 300) @ np.linalg.qr(draw.random((300, 300)))[0]
+    )
+    whole = fit_reference(embeddings, axes=20)
+    monkeypatch.setattr(reference, "_LARGE", 100)
+    found = fit_reference(embeddings, axes=20)
+    np.testing.assert_allclose(found.variances, whole.variances, rtol=1e-4)
+    np.testing.assert_allclose(found.axes @ found.axes.T, np.eye(20), atol=1e-9)
+    points = draw.standard_normal((50, 300))
+    np.testing.assert_allclose(found.distances(points), whole.distances(points), rtol=1e-3)
+    assert found.axes.tolist() == fit_reference(embeddings, axes=20).axes.tolist()
+
+
+def test_what_no_file_would_be_read_with_is_not_made():
+    assert fit_reference(np.random.default_rng(0).standard_normal((3, (1 << 14) + 1))) is None
+
+
 def test_there_and_back():
     reference = fit_reference(cloud()).scaled(np.array([2.0, 3.0]))
     evidence = reference.as_evidence()
@@ -135,3 +155,12 @@ def test_an_embedding_of_more_values_than_any_network_has():
     evidence = Reference(np.zeros(values), np.eye(1, values), np.ones(2)).as_evidence()
     with pytest.raises(ModelError, match="make no sense"):
         reference_of(evidence)
+
+
+def test_the_deviation_of_a_value():
+    by_hand = Reference(np.zeros(3), np.eye(3)[:2], np.array([4.0, 1.0, 0.25]))
+    assert by_hand.deviation == pytest.approx((5.25 / 3) ** 0.5)
+    embeddings = cloud()
+    for axes in (1, 2, 3):
+        found = fit_reference(embeddings, axes=axes).deviation
+        assert found == pytest.approx(np.sqrt(embeddings.var(0).mean()), rel=1e-2)

@@ -27,6 +27,15 @@ SPECS = {
     "lstm": DetectorSpec("lstm", {"units": [5], "bidirectional": True, "stack": 3, **ONE_S}),
     "wav2vec2": DetectorSpec("wav2vec2", {"config": TINY_ENCODER, **ONE_S}),
     "distilled": DetectorSpec("distilled", {**TINY_DISTILLED, **ONE_S}),
+    "committee": DetectorSpec(
+        "committee",
+        {
+            "members": [
+                {"name": "distilled", "arguments": {**TINY_DISTILLED, **ONE_S}},
+                {"name": "gru", "arguments": {"units": [5, 4], **ONE_S}},
+            ]
+        },
+    ),
     "hub": DetectorSpec(
         "hub",
         {

@@ -26,7 +26,16 @@ FAMILIES = {
     "wav2vec2-stable": DetectorSpec("wav2vec2", {"config": STABLE, "pool": "mean", "window_s": 1.0}),
     "distilled": DetectorSpec("distilled", {**TINY_DISTILLED, "pool": "layers", "window_s": 1.0}),
 }
-LAYERS = {"wav2vec2": "encoder.encoder.layers", "wav2vec2-stable": "encoder.encoder.layers", "distilled": "layers"}
+FAMILIES["committee"] = DetectorSpec(
+    "committee",
+    {"members": [{"name": FAMILIES[one].name, "arguments": FAMILIES[one].arguments} for one in ("gru", "distilled")]},
+)
+LAYERS = {
+    "wav2vec2": "encoder.encoder.layers",
+    "wav2vec2-stable": "encoder.encoder.layers",
+    "distilled": "layers",
+    "committee": "members.1.layers",
+}
 ENCODER_WIDTHS = {
     family: {
         f"{layers}.{i}.{name}": width
@@ -42,6 +51,7 @@ WIDTHS = {
     "lstm": {"layers.0.units": 6},
     "bi-lstm": {"layers.0.units": 5, "layers.1.units": 7},
     **ENCODER_WIDTHS,
+    "committee": {"members.0.layers.0.units": 6, **ENCODER_WIDTHS["committee"]},
 }
 CASES = [(family, group) for family, widths in WIDTHS.items() for group in widths]
 
@@ -61,7 +71,7 @@ def lived_in(family, seed=0):
 
 def features_of(family, batch=6, seed=3, dtype=torch.float64):
     generator = torch.Generator().manual_seed(seed)
-    own = {"wav2vec2": (16, 12), "wav2vec2-stable": (16, 12), "distilled": (2, 161, 12)}
+    own = {"wav2vec2": (16, 12), "wav2vec2-stable": (16, 12), "distilled": (2, 161, 12), "committee": (1, 3200)}
     shape = (batch, *own.get(family, (1, 6, 20)))
     return torch.randn(shape, generator=generator).to(dtype)
 

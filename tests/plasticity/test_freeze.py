@@ -23,6 +23,7 @@ GROWTHS = {
     "wav2vec2": list(WIDTHS["wav2vec2"])[:4],
     "wav2vec2-stable": list(WIDTHS["wav2vec2"])[2:],
     "distilled": list(WIDTHS["distilled"])[1:4],
+    "committee": ["members.0.layers.0.units", "members.1.layers.1.ffn"],
 }
 
 

@@ -124,3 +124,17 @@ def test_shares():
     assert described(plan_share(ENCODER, [2], 0.5, "attention")) == [("2.heads", 2)]
     assert described(plan_share(ENCODER, [2], 0.5)) == [("2.heads", 2)]
     assert described(plan_share(ENCODER, [1], 0.1, "ffn")) == [("1.ffn", 2)]
+
+
+MIXED = [*groups_of(1, units=10), *(group for group in groups_of(2, heads=4, head_dims=6, ffn=24) if group.layer == 2)]
+
+
+def test_layers_of_different_kinds():
+    """Those of a committee: each changes its own first part, unless one is named that it has."""
+    assert described(plan(MIXED, [1, 2], 12)) == [("1.units", 12), ("2.heads", 2)]
+    assert described(plan(MIXED, [2], 3, "ffn")) == [("2.ffn", 3)]
+    assert described(plan_share(MIXED, [1, 2], 0.5)) == [("1.units", 5), ("2.heads", 2)]
+    assert described(plan_share(MIXED, [1, 2], 0.5, "ffn")) == [("2.ffn", 12)]
+    with pytest.raises(ConfigError, match="Layer 1 has no ffn") as caught:
+        plan(MIXED, [1, 2], 3, "ffn")
+    assert caught.value.hint == "It has units."

@@ -74,6 +74,12 @@ def distilled(draw):
     return DetectorSpec("distilled", {**TINY_DISTILLED, **shape, "pool": pool, "window_s": 1.0})
 
 
+@st.composite
+def committees(draw):
+    members = [draw(recurrent("gru", False)), draw(distilled())]
+    return DetectorSpec("committee", {"members": [{"name": one.name, "arguments": one.arguments} for one in members]})
+
+
 WIDE = {
     "resnet18": resnets(),
     "gru": recurrent("gru", False),
@@ -83,6 +89,7 @@ WIDE = {
     "wav2vec2": encoders(TINY_ENCODER, "layers"),
     "wav2vec2-stable": encoders(STABLE, "mean"),
     "distilled": distilled(),
+    "committee": committees(),
 }
 # The table's own detector is among the examples.
 SPECS = {family: st.just(spec) | WIDE[family] for family, spec in FAMILIES.items()}
@@ -91,6 +98,7 @@ PARTS_OF = {
     **dict.fromkeys(FAMILIES, ("units",)),
     "resnet18": ("channels",),
     **dict.fromkeys(LAYERS, ("heads", "head-dims", "ffn")),
+    "committee": ("units", "heads", "head-dims", "ffn"),
 }
 PARTS = [(family, part) for family, parts in PARTS_OF.items() for part in (*parts, MIXTURE)]
 # Net2net splits the reading weights of old units among them and their copies.
