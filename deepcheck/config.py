@@ -32,6 +32,7 @@ class DataConfig:
     dev: SourceConfig | None = None
     holdout: float = 0.15
     holdout_by: str = "source"
+    copies: bool = True  # whether to learn from spoofs that were made of a genuine recording of the corpus (`pair_of`)
     workers: int | None = None  # loading processes; by default one per core up to 8, none on a single core
     cache_gb: float = 1.0  # decoded audio kept in memory, by all workers together
     variants: int = 0  # versions of each recording that are kept on disk (see `data.variants`); 0: each time a new one
@@ -122,6 +123,20 @@ class LoraConfig:
 
 
 @dataclass(frozen=True)
+class ProbeConfig:
+    """Mode probe: how much the weights of the head are held down, and that more so where they tell genuine recordings,
+    or spoofs, of one source from those of another (see `engine.probe.fit_head`)."""
+
+    l2: float = 0.03
+    evenness: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("l2", "evenness"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ConfigError(f'"probe.{name}" is {getattr(self, name)}.', "Give 0 or more.")
+
+
+@dataclass(frozen=True)
 class CalibrationConfig:
     """Error rates that the thresholds are fitted for on the development set, and with what confidence.
 
@@ -199,7 +214,7 @@ class TrainConfig:
     save_minutes: float = 5.0
     detector: Mapping[str, Any] = field(default_factory=dict)  # resnet18 unless it has a name
     start: str | None = None  # a model by name or file to train further, instead of a new detector
-    mode: str = "unfrozen"  # frozen: only what the last growth of the start added learns; lora: only adapters do
+    mode: str = "unfrozen"  # frozen: only what the last growth added learns; lora: adapters; probe: the head alone
     data: DataConfig = field(default_factory=DataConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     augment: Sequence[Mapping[str, Any]] = ()
@@ -207,6 +222,7 @@ class TrainConfig:
     loss: Mapping[str, Any] = field(default_factory=dict)  # bce unless it has a name; see `engine.losses`
     distil: DistilConfig = field(default_factory=DistilConfig)
     lora: LoraConfig = field(default_factory=LoraConfig)
+    probe: ProbeConfig = field(default_factory=ProbeConfig)
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     stages: Sequence[StageConfig] = ()  # instead of one training: train, grow, train, prune, train
     folds: FoldsConfig = field(default_factory=FoldsConfig)  # instead of a development set

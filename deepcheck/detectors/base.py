@@ -20,8 +20,10 @@ from deepcheck.plasticity.units import Plastic, UnitGroup
 @dataclass(frozen=True)
 class Part:
     """A part of a detector: the `parameters` that it consists of, and what it does, `forward`, (batch, ...) -> (batch,
-    ..., frames) of `step` samples each; or, with a `step` of 0, to values of the whole window."""
+    ..., frames) of `step` samples each; or, with a `step` of 0, to values of the whole window. With its parameters the
+    `name` says all that this depends on."""
 
+    name: str
     forward: Callable[[Tensor], Tensor]
     parameters: Sequence[Tensor]
     step: int

@@ -123,8 +123,12 @@ class Distilled(Detector):
         """The convolutions, (batch, 2, 161, frames) -> (batch, values, frames / 2), and all else in front of the head,
         -> (batch, values): 2 * width with `last` and `layers`, 2,048 more with `both`, 2 * width of each layer and
         2,048 with `all`."""
+        heads = [self.get_submodule(f"layers.{i}.attention").num_heads for i in range(len(self.layers))]
         behind = [p for name, p in self.named_parameters() if not name.startswith(("cnn.", "head."))]
-        return [Part(self._convolved, list(self.cnn.parameters()), 2 * _HOP), Part(self._read, behind, 0)]
+        return [
+            Part("convolutions", self._convolved, list(self.cnn.parameters()), 2 * _HOP),
+            Part(f"layers of {heads} heads, read by {self.pool}", self._read, behind, 0),
+        ]
 
     def _convolved(self, features: Tensor) -> Tensor:
         return self.cnn(features).flatten(1, 2)

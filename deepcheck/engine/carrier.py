@@ -51,6 +51,7 @@ def carrier_of(detector: Detector, dtype: torch.dtype) -> Carrier:
     carrier = Carrier()
     seen = hashlib.blake2b(f"{__version__} {detector.spec.name} {dtype}".encode(), digest_size=16)
     for number, part in enumerate(copy.parts()[: still_parts(detector)]):
+        seen.update(part.name.encode())
         for values in _bytes(part.parameters):
             seen.update(values)
         carrier = Carrier(

@@ -1,6 +1,7 @@
 """The modes of training: what learns, and what stays as it was."""
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -13,6 +14,9 @@ from deepcheck.plasticity.freeze import Freeze, new_entries
 
 class Unfrozen:
     """Everything learns; what the last growth added may have a rate of its own."""
+
+    at_once: ClassVar[bool] = False
+    """Whether there are no steps, but one fit of the head to all that there is."""
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
@@ -59,7 +63,13 @@ class Lora(Unfrozen):
         merge(detector)
 
 
-MODES: dict[str, type[Unfrozen]] = {"unfrozen": Unfrozen, "frozen": Frozen, "lora": Lora}
+class Probe(Unfrozen):
+    """The head learns alone, and at once."""
+
+    at_once: ClassVar[bool] = True
+
+
+MODES: dict[str, type[Unfrozen]] = {"unfrozen": Unfrozen, "frozen": Frozen, "lora": Lora, "probe": Probe}
 
 
 def require_mode(mode: str) -> None:

@@ -86,13 +86,18 @@ def fit_reference(embeddings: Floats, axes: int = AXES) -> Reference | None:
         return None
     mean = embeddings.mean(0)
     centred = embeddings - mean
-    covariance = centred.T @ centred / windows
-    level = float(np.trace(covariance)) / values
+    # The products of windows have the same eigenvalues other than 0 as those of values, and may be far fewer.
+    fewer = windows < values
+    products = (centred @ centred.T if fewer else centred.T @ centred) / windows
+    level = float(np.trace(products)) / values
     if not level > 0:
         return None
-    shrinkage = _oas(covariance, windows)
-    kept = min(axes, values)
-    found, vectors = _largest(covariance, kept)
+    shrinkage = _oas(products, windows, values)
+    found, vectors = _largest(products, min(axes, len(products)))
+    if fewer:
+        there = found > 1e-9 * found[0]
+        found, vectors = found[there], np.linalg.qr(centred.T @ vectors[:, there])[0]
+    kept = len(found)
     variances = (1 - shrinkage) * np.maximum(found, 0.0) + shrinkage * level
     # The drawing together leaves the sum of all variances what it was.
     beside = (level * values - float(variances.sum())) / (values - kept) if kept < values else level
@@ -100,25 +105,25 @@ def fit_reference(embeddings: Floats, axes: int = AXES) -> Reference | None:
     return Reference(mean, np.ascontiguousarray(vectors.T), variances)
 
 
-def _largest(covariance: Floats, count: int) -> tuple[Floats, Floats]:
-    """The largest eigenvalues, falling, and their vectors, (values, count).
+def _largest(products: Floats, count: int) -> tuple[Floats, Floats]:
+    """The largest eigenvalues, falling, and their vectors as columns.
 
     Of a large matrix by subspace iteration from a random start, the same each time (Halko, Martinsson and Tropp,
     "Finding structure with randomness", 2011, arXiv:0909.4061, algorithm 4.4): all of them would take many minutes.
     """
-    basis = np.eye(len(covariance))
-    if len(covariance) > max(_LARGE, 2 * count):
-        basis = np.random.default_rng(0).standard_normal((len(covariance), 2 * count))
+    basis = np.eye(len(products))
+    if len(products) > max(_LARGE, 2 * count):
+        basis = np.random.default_rng(0).standard_normal((len(products), 2 * count))
         for _ in range(_ROUNDS):
-            basis = np.linalg.qr(covariance @ basis)[0]
-        covariance = basis.T @ covariance @ basis
-    variances, vectors = np.linalg.eigh(covariance)
+            basis = np.linalg.qr(products @ basis)[0]
+        products = basis.T @ products @ basis
+    variances, vectors = np.linalg.eigh(products)
     return variances[::-1][:count], basis @ vectors[:, ::-1][:, :count]
 
 
-def _oas(covariance: Floats, windows: int) -> float:
-    values = len(covariance)
-    square, trace = float(np.square(covariance).sum()), float(np.trace(covariance))
+def _oas(products: Floats, windows: int, values: int) -> float:
+    """Of either matrix of products: their traces, and those of their squares, are the same."""
+    square, trace = float(np.square(products).sum()), float(np.trace(products))
     above = (1 - 2 / values) * square + trace**2
     below = (windows + 1 - 2 / values) * (square - trace**2 / values)
     return 1.0 if below <= 0 else min(1.0, above / below)

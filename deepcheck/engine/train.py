@@ -20,7 +20,7 @@ from deepcheck.data.loader import Batch, Loader, TrainingSet
 from deepcheck.data.protocols import read_data
 from deepcheck.data.sampling import BatchSampler
 from deepcheck.data.split import hold_out
-from deepcheck.data.utterance import Protocol
+from deepcheck.data.utterance import Label, Protocol
 from deepcheck.detectors.base import Detector, build, parameter_count
 from deepcheck.engine.bands import chosen_conditions
 from deepcheck.engine.calibrate import score_by_label
@@ -30,6 +30,7 @@ from deepcheck.engine.events import Done, EpochDone, Event, Skipped, Started, St
 from deepcheck.engine.mode import MODES, require_mode
 from deepcheck.engine.objective import Objective, build_loss
 from deepcheck.engine.optimizer import RunningMean, make_optimizer, set_learning_rate
+from deepcheck.engine.probe import fit_head, require_still
 from deepcheck.engine.processes import Processes, joined
 from deepcheck.engine.score import Scorer
 from deepcheck.engine.train_state import Progress, load_state, restore_optimizer, save_state
@@ -93,8 +94,13 @@ def read_sets(config: TrainConfig) -> tuple[Protocol, Protocol]:
 
 
 def read_all(config: TrainConfig) -> Protocol:
-    """All labelled recordings of `config.data.train`, both labels among them."""
-    return _read(config.data.train, "data.train")
+    """All labelled recordings of `config.data.train`, both labels among them; copies only if `config.data.copies`."""
+    everything = _read(config.data.train, "data.train")
+    if config.data.copies:
+        return everything
+    originals = everything.where(lambda utterance: utterance.label is Label.BONAFIDE or not utterance.pair)
+    originals.require_both_labels()
+    return originals
 
 
 def _read(source: SourceConfig, setting: str) -> Protocol:
@@ -132,8 +138,10 @@ class _Run:
         self.optimizer = make_optimizer(self.detector, config.optimizer, new)
         if self.freeze is not None:
             self.freeze.attach(self.optimizer)
-        variants = variants_of(self.detector, config, run_dir)
+        self.variants = variants = variants_of(self.detector, config, run_dir)
         done = variants.carrier.parts if variants is not None else 0
+        if self.mode.at_once:
+            require_still(self.detector, variants)
         self.objective = Objective(config, self.detector, self.chain, done, self.dtype, processes)
         own_cores = cores() // processes.count
         workers = config.data.workers
@@ -179,6 +187,9 @@ class _Run:
         )
 
     def epochs(self) -> Iterator[Event]:
+        if self.mode.at_once:
+            yield from self._fit()
+            return
         while self.progress.epoch < self.config.epochs and not self._patience_is_over():
             yield from self._epoch()
 
@@ -235,6 +246,22 @@ class _Run:
         self._save()
         shown = best and dev_eer is not None
         yield EpochDone(progress.epoch, loss, dev_eer, shown, seconds, speed, waited / max(spent, 1e-9))
+
+    def _fit(self) -> Iterator[Event]:
+        """All of a training in mode probe, which is too short to be resumed."""
+        assert self.variants is not None
+        began = time.monotonic()
+        loss, clips, skipped = fit_head(self.detector, self.variants, self.train_set.utterances, self.config)
+        yield from skipped
+        self.mean.model.load_state_dict(self.detector.state_dict())
+        self.best = {k: v.detach().to("cpu", copy=True) for k, v in self.detector.state_dict().items()}
+        seconds = time.monotonic() - began
+        dev_eer = self._dev_eer(lambda path, why: None)
+        self.progress.best_eer = self.progress.best_eer if dev_eer is None else dev_eer
+        self.progress.epoch = self.config.epochs
+        told = {} if dev_eer is None else {"dev_eer": dev_eer}
+        self.progress.history.append({"epoch": 1, "loss": loss, **told})
+        yield EpochDone(1, loss, dev_eer, dev_eer is not None, seconds, clips / max(seconds, 1e-9), 0.0)
 
     def _step(self, batch: Batch) -> float:
         config, done = self.config.optimizer, self.progress.epoch * self.steps + self.progress.step

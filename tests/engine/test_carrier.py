@@ -43,6 +43,11 @@ def test_a_learnt_weight_on_the_layers_learns():
     assert still_parts(distilled(0, pool="layers")) == 1
 
 
+def test_the_key_is_that_of_what_is_read():
+    keys = {carrier_of(distilled(0, pool=pool), torch.float32).key for pool in ("last", "both", "all")}
+    assert len(keys) == 3
+
+
 def test_detectors_without_parts_keep_waveforms():
     carrier = carrier_of(build(TINY), torch.float32)
     assert (carrier.carry, carrier.parts, carrier.step) == (None, 0, 1)
