@@ -56,6 +56,7 @@ class Variants:
     ) -> None:
         waveform_steps = [step for step in chain.steps if step.augmentation.stage == "waveform"]
         self.shortest = window if carrier.step or shortest is None else min(window, shortest)
+        self.unshaken = folder / _digest(window, carrier.key)[:16]
         self.folder = folder / _digest(waveform_steps, window, self.shortest, carrier.key)[:16]
         self.count = count
         half = carrier.halfway
@@ -111,7 +112,8 @@ class Variants:
         found = utterance.path.stat() if utterance.path.is_file() else None
         state = found and (found.st_size, found.st_mtime_ns)
         name = _digest(utterance.id, str(utterance.path.absolute()), state)
-        return self.folder / name[:2] / f"{name[2:26]}-{version}.safetensors"
+        folder = self.folder if version else self.unshaken
+        return folder / name[:2] / f"{name[2:26]}-{version}.safetensors"
 
 
 def _digest(*parts: object) -> str:

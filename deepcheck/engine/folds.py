@@ -19,7 +19,7 @@ from deepcheck.data.utterance import Protocol
 from deepcheck.detectors.base import Detector
 from deepcheck.engine.carrier import KEPT
 from deepcheck.engine.development import Development, Part, Progress, develop
-from deepcheck.engine.distil import check_teachers, of_fold
+from deepcheck.engine.distil import FOLD, check_teachers, of_fold
 from deepcheck.engine.evaluate import Evaluation
 from deepcheck.engine.events import Done, Event, FoldDone, FoldsChecked, Skipped
 from deepcheck.engine.fold_check import FoldCheck, as_row, cross_check
@@ -58,36 +58,42 @@ def run_folds(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
     with joined(pick_device(config.device)) as processes:
         everything = read_all(config)
         parts = folds(everything, config.folds.count, config.folds.by, config.seed)
-        _check_folds_of_teachers(config, parts)
+        _check_folds_of_others(config, parts)
         if processes.rank == 0:
             settings = {**to_dict(config), "recordings": digest(parts)}
             begin(run_dir / SETTINGS, settings, f'training over folds "{config.name}"')
         models = []
         for number, fold in enumerate(parts, start=1):
-            own = replace(config, distil=of_fold(config.distil, number))
-            models.append((yield from _trained(own, run_dir, f"fold-{number}", fold.train, processes)))
+            models.append((yield from _trained(config, run_dir, number, fold.train, processes)))
             yield FoldDone(number, len(parts), fold.test.describe())
         if config.folds.final == "mean":
             final = replace(models[0], tensors=mean_of(models))
         else:
-            own = replace(config, distil=of_fold(config.distil, None))
-            final = yield from _trained(own, run_dir, "final", everything, processes)
+            final = yield from _trained(config, run_dir, None, everything, processes)
         yield from _finished(config, run_dir, parts, models, final, everything, processes)
 
 
-def settings_of(config: TrainConfig, run_dir: Path) -> TrainConfig:
-    """Those of the training of one of the folds, which share what is kept of the recordings."""
-    keep = config.data.keep or str(run_dir / KEPT)
-    return replace(config, folds=FoldsConfig(), data=replace(config.data, keep=keep))
+def settings_of(config: TrainConfig, run_dir: Path, number: int | None) -> TrainConfig:
+    """Those of the training without fold `number` (from 1), or of the last one, on everything.
+
+    They share what is kept of the recordings. `{fold}` in the name of a teacher, or of the weights that a detector
+    begins with, is the number: neither has heard what the fold is tested on.
+    """
+    data = replace(config.data, keep=config.data.keep or str(run_dir / KEPT))
+    detector, start = dict(config.detector), config.detector.get("pretrained")
+    if isinstance(start, str) and number is not None:
+        detector["pretrained"] = start.replace(FOLD, str(number))
+    return replace(config, folds=FoldsConfig(), data=data, detector=detector, distil=of_fold(config.distil, number))
 
 
 def _trained(
-    config: TrainConfig, run_dir: Path, name: str, train_set: Protocol, processes: Processes
+    config: TrainConfig, run_dir: Path, number: int | None, train_set: Protocol, processes: Processes
 ) -> Generator[Event, None, Checkpoint]:
+    name = "final" if number is None else f"fold-{number}"
     place = run_dir / f"{name}.safetensors"
     processes.wait()
     if not place.is_file():
-        for event in train_on(settings_of(config, run_dir), run_dir / name, train_set, None, processes):
+        for event in train_on(settings_of(config, run_dir, number), run_dir / name, train_set, None, processes):
             if not isinstance(event, Done):
                 yield event
             elif processes.rank == 0:
@@ -182,20 +188,25 @@ def _check(config: TrainConfig) -> None:
             "A training over folds has no development set: each fold is one.", "Leave out data.dev, or folds."
         )
     check_teachers(config.distil, config.folds)
+    if FOLD in str(config.detector.get("pretrained")) and config.folds.final != "mean":
+        raise ConfigError("The last training, on everything, has no weights to begin with.", "Set folds.final=mean.")
 
 
-def _check_folds_of_teachers(config: TrainConfig, parts: Sequence[Fold]) -> None:
-    """`ConfigError` for teachers whose folder says that they come from other folds; of others nothing is known."""
-    if config.distil.teacher is None:
-        return
+def _check_folds_of_others(config: TrainConfig, parts: Sequence[Fold]) -> None:
+    """`ConfigError` for teachers, and weights to begin with, whose folder says that they come from other folds; of
+    others nothing is known."""
     for number in range(1, len(parts) + 1):
-        path = store.resolve(of_fold(config.distil, number).teacher).path
-        settings = path.parent / SETTINGS
-        if settings.is_file() and json.loads(settings.read_text(encoding="utf-8")).get("recordings") != digest(parts):
-            raise ConfigError(
-                f"The teacher {path} comes from other folds, so it may have heard what fold {number} is tested on.",
-                "Train it on the same recordings, with the same seed, folds.count and folds.by.",
-            )
+        teacher, start = of_fold(config.distil, number).teacher, str(config.detector.get("pretrained"))
+        others = {"teacher": teacher and store.resolve(teacher).path}
+        if FOLD in start:
+            others["model"] = Path(start.replace(FOLD, str(number))).expanduser()
+        for what, path in others.items():
+            settings = path and path.parent / SETTINGS
+            if settings and settings.is_file() and json.loads(settings.read_text()).get("recordings") != digest(parts):
+                raise ConfigError(
+                    f"The {what} {path} comes from other folds, so it may have heard what fold {number} is tested on.",
+                    "Train it on the same recordings, with the same seed, folds.count and folds.by.",
+                )
 
 
 def digest(parts: Sequence[Fold]) -> str:

@@ -25,13 +25,13 @@ import numpy as np
 import torch
 import yaml
 
+from deepcheck.checkpoint import save_checkpoint
 from deepcheck.config import TrainConfig, load_config
 from deepcheck.data.folds import folds
 from deepcheck.data.utterance import Protocol
 from deepcheck.detectors.base import Detector
 from deepcheck.engine.calibrate import Scored
 from deepcheck.engine.carrier import variants_of
-from deepcheck.engine.distil import of_fold
 from deepcheck.engine.events import Done, EpochDone
 from deepcheck.engine.fold_check import cross_check
 from deepcheck.engine.folds import settings_of
@@ -74,14 +74,14 @@ def measure(config: TrainConfig, folder: Path) -> dict[str, Any]:
     seconds, loss, scored, parameters = 0.0, [], [], 0
     parts = folds(read_all(config), config.folds.count, config.folds.by, config.seed)
     for number, fold in enumerate(parts, start=1):
-        own = replace(config, distil=of_fold(config.distil, number))
-        alone = settings_of(own, folder.parent.parent)
+        alone = settings_of(config, folder.parent.parent, number)
         for event in train_on(alone, folder / f"fold-{number}", fold.train, None, ALONE):
             if isinstance(event, EpochDone):
                 seconds += event.seconds
                 loss.append(event.loss)
             elif isinstance(event, Done):
                 scored.append(tested(event.checkpoint.build(), alone, folder, fold.test))
+                save_checkpoint(event.checkpoint, folder / f"fold-{number}.safetensors")  # others may begin with it
             parameters = getattr(event, "parameters", parameters)
         print(f"{config.name}: fold {number} of {len(parts)}", file=sys.stderr, flush=True)
     checks, evaluations = cross_check(scored, config.calibration, config.name)
