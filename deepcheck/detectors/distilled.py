@@ -175,7 +175,7 @@ class Distilled(Detector):
         with attention_of(self.get_submodule(f"layers.{i}.attention") for i in range(len(self.layers))) as maps:
             convolved = self.convolved(self.features(waveform))
             states = self.states(convolved)
-        read = states[-1:] if self.layer_weights is None else states
+        read = states if self.pool in ("layers", "all") else states[-1:]
         return AttentionMaps(maps, read, lambda states: self.logit_of(self.pooled(states, convolved)))
 
     def groups(self) -> list[UnitGroup]:

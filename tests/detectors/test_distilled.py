@@ -19,7 +19,7 @@ from deepcheck.card import Card
 from deepcheck.checkpoint import load_checkpoint, same_tensors, save_checkpoint, snapshot
 from deepcheck.cli.app import app
 from deepcheck.detectors.base import build
-from deepcheck.detectors.distilled import Distilled
+from deepcheck.detectors.distilled import Distilled, _statistics
 from deepcheck.errors import ConfigError, ModelError
 from deepcheck.plasticity.growth import group_named
 from deepcheck.plasticity.units import resize
@@ -177,9 +177,9 @@ def test_the_compressed_spectrum():
         assert torch.equal(model.features(sound), features)
 
 
-@pytest.mark.parametrize("pool", ["last", "layers"])
+@pytest.mark.parametrize("pool", ["last", "layers", "all"])
 def test_one_logit_a_window(pool):
-    model = made(pool=pool)
+    model = made(pool=pool).eval()
     sound = sounds(5)
     scores = model.score(sound)
     assert scores.shape == (5,)
@@ -216,6 +216,33 @@ def test_the_head_may_read_the_convolutions_beside_the_last_layer():
     standardised = model.standardise(convolved)
     torch.testing.assert_close(pooled[:, 64 : 64 + standardised.shape[2]], 0.3 * standardised.mean(1))
     assert pooled.shape[1] == model.head.in_features == 64 + 2 * standardised.shape[2]
+
+
+def test_the_head_may_read_all_layers_each_value_on_its_own_scale():
+    model, plain = made(pool="all"), made()
+    convolved = model.convolved(model.features(sounds(6)))
+    states = model.states(convolved)
+    pooled = model.pooled(states, convolved)
+    standardised = model.standardise(convolved)
+    values = standardised.shape[2]
+    assert pooled.shape[1] == model.head.in_features == 2 * values + 2 * 64
+    torch.testing.assert_close(pooled[:, values : 2 * values], standardised.std(1, correction=0), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(pooled[:, -128:-96], states[0].mean(1))
+    torch.testing.assert_close(pooled[:, -64:], plain.pooled(states, convolved))
+    model.train()
+    usual = pooled.mean(0), pooled.std(0, correction=0)
+    expected = model.head((pooled - usual[0]) / (usual[1].square() + 1e-5).sqrt()).squeeze(1)
+    torch.testing.assert_close(model.logit_of(pooled), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_means_are_finer_than_the_numbers_of_autocast():
+    # 3 of 200 steps differ: by less than bfloat16 resolves beside 1.
+    steps = torch.ones(1, 200, 4, dtype=torch.bfloat16)
+    steps[:, :3] += 2**-6
+    with torch.autocast("cpu", torch.bfloat16):
+        mean = _statistics(steps)[0, 0]
+    assert mean.dtype == torch.float32
+    assert float(mean) == pytest.approx(1 + 3 / 200 / 64, abs=1e-6)
 
 
 @pytest.mark.parametrize(
