@@ -23,6 +23,7 @@ from deepcheck.engine.distil import FOLD, check_teachers, of_fold
 from deepcheck.engine.evaluate import Evaluation
 from deepcheck.engine.events import Done, Event, FoldDone, FoldsChecked, Skipped
 from deepcheck.engine.fold_check import FoldCheck, as_row, cross_check
+from deepcheck.engine.fold_groups import fold_groups
 from deepcheck.engine.processes import Processes, joined
 from deepcheck.engine.score_file import score_file
 from deepcheck.engine.soup import mean_of
@@ -34,11 +35,13 @@ from deepcheck.metrics.abstention import abstention_curve
 from deepcheck.runtime import pick_device
 
 FOLD_FILES = "fold*"
-"""What in the folder of its run is worth keeping: beside the three below `fold-N.safetensors`, the model of a fold."""
+"""What in the folder of its run is worth keeping: beside the four below `fold-N.safetensors`, the model of a fold."""
 SETTINGS = "folds.json"
 """What these were made with: the settings of the training, and `recordings`, a `digest` of who is in which fold."""
 SCORES = "fold-scores.csv"
 """Of each recording the log-likelihood ratio by the model that has not heard it, calibrated on the other folds."""
+GROUPS = "fold-groups.csv"
+"""What came of these by source, system, language and all else that recordings have in common."""
 ABSTENTION = "fold-abstention.json"
 """Of these, the error among the surest against how many they are: by fold, and of all together."""
 _POINTS = 200  # of an abstention curve
@@ -136,7 +139,7 @@ def judged(
     """(what the folds say of the model `made` and what it was trained on, how far what they promise holds in each).
 
     Each of `tested` is a detector on the fold that it has not heard. `Skipped` says what could not be decoded,
-    `FoldsChecked` comes last; `SCORES` and `ABSTENTION` of the model `name` are left in `run_dir`.
+    `FoldsChecked` comes last; `SCORES`, `GROUPS` and `ABSTENTION` of the model `name` are left in `run_dir`.
     """
     skipped: list[Skipped] = []
     found = develop(
@@ -152,6 +155,7 @@ def judged(
     checks, evaluations = cross_check(found.scored, config, name)
     if processes.rank == 0:
         write_atomically(run_dir / SCORES, score_file(evaluations))
+        write_atomically(run_dir / GROUPS, fold_groups(evaluations))
         write_atomically(run_dir / ABSTENTION, json.dumps(_abstention(evaluations)) + "\n")
     yield FoldsChecked(checks, str(run_dir))
     return found, checks
