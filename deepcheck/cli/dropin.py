@@ -18,7 +18,7 @@ from deepcheck.detectors.base import Detector
 from deepcheck.engine.gradients import Probe
 from deepcheck.engine.layer_signal import AUTO, Signal, layer_signals, layers_named
 from deepcheck.engine.surgery import grown
-from deepcheck.engine.train import read_sets
+from deepcheck.engine.training_sets import read_sets
 from deepcheck.plasticity.plan import Change, plan
 
 

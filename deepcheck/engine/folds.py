@@ -27,7 +27,8 @@ from deepcheck.engine.fold_groups import fold_groups
 from deepcheck.engine.processes import Processes, joined
 from deepcheck.engine.score_file import score_file
 from deepcheck.engine.soup import mean_of
-from deepcheck.engine.train import read_all, train_on, without_places
+from deepcheck.engine.train import train_on, without_places
+from deepcheck.engine.training_sets import read_all
 from deepcheck.engine.unfinished import begin
 from deepcheck.errors import ConfigError
 from deepcheck.files import write_atomically

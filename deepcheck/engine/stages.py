@@ -15,7 +15,8 @@ from deepcheck.engine.operations import grow, prune
 from deepcheck.engine.processes import joined
 from deepcheck.engine.score import Scorer
 from deepcheck.engine.surgery import Surgery
-from deepcheck.engine.train import read_sets, require_mode, starting_point, train
+from deepcheck.engine.train import require_mode, starting_point, train
+from deepcheck.engine.training_sets import read_sets
 from deepcheck.engine.unfinished import begin
 from deepcheck.errors import ConfigError
 from deepcheck.metrics.detection import eer

@@ -12,7 +12,8 @@ from deepcheck.data.utterance import Protocol
 from deepcheck.engine.calibrate import score_by_label
 from deepcheck.engine.events import Done, Event
 from deepcheck.engine.score import Scorer
-from deepcheck.engine.train import read_sets, require_mode, train
+from deepcheck.engine.train import require_mode, train
+from deepcheck.engine.training_sets import read_sets
 from deepcheck.engine.unfinished import begin
 from deepcheck.files import write_atomically
 from deepcheck.metrics.measurement import measure

@@ -15,12 +15,10 @@ from deepcheck import store
 from deepcheck.audio.augment.chain import Chain, build_chain
 from deepcheck.card import Card, DetectorSpec
 from deepcheck.checkpoint import Checkpoint, describe_widths, load_checkpoint, snapshot
-from deepcheck.config import SourceConfig, TrainConfig, to_dict
+from deepcheck.config import TrainConfig, to_dict
 from deepcheck.data.loader import Batch, Loader, TrainingSet
-from deepcheck.data.protocols import read_data
 from deepcheck.data.sampling import BatchSampler
-from deepcheck.data.split import hold_out
-from deepcheck.data.utterance import Label, Protocol
+from deepcheck.data.utterance import Protocol
 from deepcheck.detectors.base import Detector, build, parameter_count
 from deepcheck.engine.bands import chosen_conditions
 from deepcheck.engine.calibrate import score_by_label
@@ -34,6 +32,7 @@ from deepcheck.engine.probe import fit_head, require_still
 from deepcheck.engine.processes import Processes, joined
 from deepcheck.engine.score import Scorer
 from deepcheck.engine.train_state import Progress, load_state, restore_optimizer, save_state
+from deepcheck.engine.training_sets import read_sets
 from deepcheck.engine.unfinished import require_same
 from deepcheck.errors import ConfigError, DataError
 from deepcheck.metrics.detection import eer
@@ -81,34 +80,6 @@ def train_on(
     yield run.started()
     yield from run.epochs()
     yield run.done()
-
-
-def read_sets(config: TrainConfig) -> tuple[Protocol, Protocol]:
-    """(training set, development set) as `config.data` describes them, both labels in both."""
-    train_set = read_all(config)
-    if config.data.dev is not None:
-        dev_set = _read(config.data.dev, "data.dev")
-    else:
-        train_set, dev_set = hold_out(train_set, config.data.holdout, config.data.holdout_by, config.seed)
-    return train_set, dev_set
-
-
-def read_all(config: TrainConfig) -> Protocol:
-    """All labelled recordings of `config.data.train`, both labels among them; copies only if `config.data.copies`."""
-    everything = _read(config.data.train, "data.train")
-    if config.data.copies:
-        return everything
-    originals = everything.where(lambda utterance: utterance.label is Label.BONAFIDE or not utterance.pair)
-    originals.require_both_labels()
-    return originals
-
-
-def _read(source: SourceConfig, setting: str) -> Protocol:
-    if not source.path:
-        raise ConfigError(f"{setting} names no recordings.", "Give --data PATH, or data.train.path in the YAML.")
-    protocol = read_data(source.path, source.protocol, source.subset)
-    protocol.require_both_labels()
-    return protocol.where(lambda utterance: utterance.label is not None)
 
 
 class _Run:

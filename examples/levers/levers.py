@@ -37,7 +37,8 @@ from deepcheck.engine.fold_check import cross_check
 from deepcheck.engine.folds import settings_of
 from deepcheck.engine.processes import ALONE
 from deepcheck.engine.score_file import score_file
-from deepcheck.engine.train import read_all, train_on
+from deepcheck.engine.train import train_on
+from deepcheck.engine.training_sets import read_all
 from deepcheck.errors import AudioError, ConfigError, DeepcheckError
 from deepcheck.files import write_atomically
 from deepcheck.registry import did_you_mean

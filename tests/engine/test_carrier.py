@@ -10,7 +10,8 @@ from deepcheck.detectors.base import build
 from deepcheck.engine.carrier import carrier_of, still_parts, variants_of
 from deepcheck.engine.events import Done
 from deepcheck.engine.processes import ALONE
-from deepcheck.engine.train import read_all, train_on
+from deepcheck.engine.train import train_on
+from deepcheck.engine.training_sets import read_all
 
 
 def distilled(learns, **changes):

@@ -31,7 +31,8 @@ from deepcheck.engine.events import Step
 from deepcheck.engine.objective import Objective
 from deepcheck.engine.processes import ALONE
 from deepcheck.engine.score import Scorer
-from deepcheck.engine.train import read_all, train, train_on, without_places
+from deepcheck.engine.train import train, train_on, without_places
+from deepcheck.engine.training_sets import read_all
 from deepcheck.errors import ConfigError, ModelError
 from deepcheck.metrics.calibration import Calibration
 

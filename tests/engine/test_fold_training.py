@@ -34,8 +34,9 @@ from deepcheck.engine.reference import reference_of
 from deepcheck.engine.score import Scorer
 from deepcheck.engine.score_file import read_scores
 from deepcheck.engine.soup import mean_of
-from deepcheck.engine.train import read_all, train
+from deepcheck.engine.train import train
 from deepcheck.engine.train_state import load_state
+from deepcheck.engine.training_sets import read_all
 from deepcheck.errors import ConfigError
 
 LENIENT = CalibrationConfig(false_alarm=0.4, miss=0.45, confidence=0.5, conditions=["telephone"])

@@ -24,7 +24,8 @@ from deepcheck.engine.carrier import variants_of
 from deepcheck.engine.events import Done, EpochDone, Skipped
 from deepcheck.engine.probe import fit_head
 from deepcheck.engine.processes import ALONE
-from deepcheck.engine.train import read_all, train, train_on
+from deepcheck.engine.train import train, train_on
+from deepcheck.engine.training_sets import read_all
 from deepcheck.errors import ConfigError, DataError
 
 

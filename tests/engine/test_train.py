@@ -29,8 +29,9 @@ from deepcheck.engine.development import Part, develop
 from deepcheck.engine.events import Done, EpochDone, Skipped, Started, Step
 from deepcheck.engine.reference import reference_of
 from deepcheck.engine.score import Scorer
-from deepcheck.engine.train import read_sets, train
+from deepcheck.engine.train import train
 from deepcheck.engine.train_state import load_state
+from deepcheck.engine.training_sets import read_sets
 from deepcheck.errors import ConfigError, DataError
 from deepcheck.metrics.calibration import fit_calibration, fit_thresholds
 from deepcheck.metrics.detection import auc, cllr, eer

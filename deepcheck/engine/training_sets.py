@@ -1,0 +1,35 @@
+"""The recordings that a recipe names: what to learn from, and what to be developed on."""
+
+from deepcheck.config import SourceConfig, TrainConfig
+from deepcheck.data.protocols import read_data
+from deepcheck.data.split import hold_out
+from deepcheck.data.utterance import Label, Protocol
+from deepcheck.errors import ConfigError
+
+
+def read_sets(config: TrainConfig) -> tuple[Protocol, Protocol]:
+    """(training set, development set) as `config.data` describes them, both labels in both."""
+    train_set = read_all(config)
+    if config.data.dev is not None:
+        dev_set = _read(config.data.dev, "data.dev")
+    else:
+        train_set, dev_set = hold_out(train_set, config.data.holdout, config.data.holdout_by, config.seed)
+    return train_set, dev_set
+
+
+def read_all(config: TrainConfig) -> Protocol:
+    """All labelled recordings of `config.data.train`, both labels among them; copies only if `config.data.copies`."""
+    everything = _read(config.data.train, "data.train")
+    if config.data.copies:
+        return everything
+    originals = everything.where(lambda utterance: utterance.label is Label.BONAFIDE or not utterance.pair)
+    originals.require_both_labels()
+    return originals
+
+
+def _read(source: SourceConfig, setting: str) -> Protocol:
+    if not source.path:
+        raise ConfigError(f"{setting} names no recordings.", "Give --data PATH, or data.train.path in the YAML.")
+    protocol = read_data(source.path, source.protocol, source.subset)
+    protocol.require_both_labels()
+    return protocol.where(lambda utterance: utterance.label is not None)
