@@ -47,3 +47,8 @@ def hold_out(protocol: Protocol, share: float, by: str = "source", seed: int = 0
                 "Name a development set of its own under data.dev, or another data.holdout_by.",
             )
     return rest, out
+
+
+def without_copies(protocol: Protocol) -> Protocol:
+    """All but the spoofs that were made of a genuine recording of the corpus (`pair`)."""
+    return protocol.where(lambda utterance: utterance.label is not Label.SPOOF or not utterance.pair)

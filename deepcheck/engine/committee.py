@@ -15,6 +15,7 @@ from deepcheck.card import Card, DetectorSpec
 from deepcheck.checkpoint import Checkpoint, compact
 from deepcheck.config import CalibrationConfig, to_dict
 from deepcheck.data.folds import Fold, folds
+from deepcheck.data.split import without_copies
 from deepcheck.data.utterance import Label, Protocol
 from deepcheck.detectors.base import parameter_count
 from deepcheck.detectors.committee import COMMITTEE, FEWEST, MOST
@@ -193,6 +194,7 @@ def _divided(run: FoldRun, data: Protocol) -> tuple[Protocol, tuple[Fold, ...]]:
     data.require_both_labels()
     everything = data.where(lambda utterance: utterance.label is not None)
     told = run.divided
+    everything = everything if told["data.copies"] else without_copies(everything)
     parts = folds(everything, told["folds.count"], told["folds.by"], told["seed"])
     if digest(parts) != told["recordings"]:
         raise ConfigError(

@@ -14,7 +14,7 @@ from deepcheck.audio.windows import Window
 from deepcheck.card import Card
 from deepcheck.checkpoint import Checkpoint
 from deepcheck.config import CalibrationConfig, DataConfig, TrainConfig, from_dict, to_dict
-from deepcheck.data.split import hold_out
+from deepcheck.data.split import hold_out, without_copies
 from deepcheck.data.utterance import Protocol, Utterance
 from deepcheck.detectors.base import Detector
 from deepcheck.engine.bands import measure, subsample
@@ -282,6 +282,7 @@ def _parts(card: Card, recipe: TrainConfig | None, data: Protocol) -> tuple[Prot
         raise ConfigError(
             f'"{card.name}" was trained with a development set of its own.', "Give that one, without --held-out."
         )
+    data = data if settings.copies else without_copies(data)
     parts = hold_out(data, settings.holdout, settings.holdout_by, recipe.seed)
     told = (_training(card) or {}).get("dev")
     if isinstance(told, str) and _counts(told) != _counts(parts[1].describe()):

@@ -33,6 +33,7 @@ class FoldRun:
             "folds.count": own["count"],
             "folds.by": own["by"],
             "seed": self.settings["seed"],
+            "data.copies": self.settings["data"].get("copies", True),
         }
 
 

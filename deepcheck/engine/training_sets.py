@@ -2,8 +2,8 @@
 
 from deepcheck.config import SourceConfig, TrainConfig
 from deepcheck.data.protocols import read_data
-from deepcheck.data.split import hold_out
-from deepcheck.data.utterance import Label, Protocol
+from deepcheck.data.split import hold_out, without_copies
+from deepcheck.data.utterance import Protocol
 from deepcheck.errors import ConfigError
 
 
@@ -22,7 +22,7 @@ def read_all(config: TrainConfig) -> Protocol:
     everything = _read(config.data.train, "data.train")
     if config.data.copies:
         return everything
-    originals = everything.where(lambda utterance: utterance.label is Label.BONAFIDE or not utterance.pair)
+    originals = without_copies(everything)
     originals.require_both_labels()
     return originals
 

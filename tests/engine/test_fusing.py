@@ -104,6 +104,20 @@ def finish(manifest, runs, run_dir, name="both", **how):
     return events[-1], events
 
 
+def test_copies_are_left_out_where_they_were_in_training(copied, tmp_path):
+    manifest, place = copied
+    write_wav(manifest.parent / "copy.wav", speechlike(1.2, seed=0, f0_hz=100)[::-1])
+    rows = [f"{line},{'pair_of' if i == 0 else ''}" for i, line in enumerate(manifest.read_text().splitlines())]
+    manifest.write_text("\n".join([*rows, "copy.wav,spoof,engine,vocoder,b0"]) + "\n")
+    with pytest.raises(ConfigError, match="not the recordings"):
+        finish(manifest, [read_run(place / "resnet"), read_run(place / "gru")], tmp_path / "both")
+    for name in ("resnet", "gru"):
+        told = json.loads((place / name / "folds.json").read_text())
+        (place / name / "folds.json").write_text(json.dumps(told | {"data": told["data"] | {"copies": False}}))
+    done, _ = finish(manifest, [read_run(place / "resnet"), read_run(place / "gru")], tmp_path / "both")
+    assert "18 bona fide, 18 spoof" in done.checkpoint.card.history[-1]["train"]
+
+
 def test_it_is_judged_by_what_has_not_heard_the_recordings(made, tmp_path):
     manifest, place = made
     runs = [read_run(place / "resnet"), read_run(place / "gru")]
