@@ -300,7 +300,7 @@ def _statistics(x: Tensor) -> Tensor:
     In float32: from recording to recording a mean may differ by less than bfloat16 resolves.
     """
     with torch.autocast(x.device.type, enabled=False):
-        x = x.float()
+        x = x.to(torch.promote_types(x.dtype, torch.float32))
         return torch.cat([x.mean(1), (x.var(1, correction=0) + 1e-6).sqrt()], 1)
 
 
