@@ -54,6 +54,7 @@ def test_folds_from_the_command_line(corpus, tmp_path, home):
         "fold-3.safetensors",
         "fold-abstention.json",
         "fold-abstention.png",
+        "fold-groups.csv",
         "fold-scores.csv",
         "folds.json",
     ]

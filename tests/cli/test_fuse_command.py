@@ -54,6 +54,7 @@ def test_two_runs_become_one_model(runs, tmp_path, home):
     assert sorted(path.name for path in (home / "runs" / "both").iterdir()) == [
         "fold-abstention.json",
         "fold-abstention.png",
+        "fold-groups.csv",
         "fold-scores.csv",
     ]
     assert load_checkpoint(place).card.spec.name == "committee"
