@@ -47,10 +47,12 @@ def carrier_of(detector: Detector, dtype: torch.dtype) -> Carrier:
 
     It computes on the CPU, where the loading processes are, in autocast to `dtype`, and keeps frames in that.
     """
+    carrier, still = Carrier(), still_parts(detector)
+    if not still:
+        return carrier
     copy = deepcopy(detector).to(_CPU).eval()
-    carrier = Carrier()
     seen = hashlib.blake2b(f"{__version__} {detector.spec.name} {dtype}".encode(), digest_size=16)
-    for number, part in enumerate(copy.parts()[: still_parts(detector)]):
+    for number, part in enumerate(copy.parts()[:still]):
         seen.update(part.name.encode())
         for values in _bytes(part.parameters):
             seen.update(values)

@@ -28,8 +28,13 @@ _STEPS = 100  # of L-BFGS: many more than it takes
 _LEAST_DEVIATION = 1e-4  # a value that is always the same says nothing
 
 
-def require_still(detector: Detector, variants: Variants | None) -> None:
-    """`ConfigError` unless the recordings are kept as all that the head reads."""
+def require_still(detector: Detector, variants: Variants | None, config: TrainConfig) -> None:
+    """`ConfigError` unless the recordings are kept as all that the head reads, and a probe can minimise the loss."""
+    if config.loss["name"] != "bce" or config.distil.teacher is not None:
+        raise ConfigError(
+            "A probe minimises a cross-entropy of its own, without another loss and without a teacher.",
+            "Leave out loss and distil, or take mode unfrozen with detector.learns=0.",
+        )
     if variants is None:
         raise ConfigError("A probe reads what is kept of the recordings.", "Set data.variants, such as to 1.")
     if variants.carrier.parts == 0 or variants.carrier.step or not isinstance(getattr(detector, HEAD, None), nn.Linear):

@@ -112,7 +112,7 @@ class _Run:
         self.variants = variants = variants_of(self.detector, config, run_dir)
         done = variants.carrier.parts if variants is not None else 0
         if self.mode.at_once:
-            require_still(self.detector, variants)
+            require_still(self.detector, variants, config)
         self.objective = Objective(config, self.detector, self.chain, done, self.dtype, processes)
         own_cores = cores() // processes.count
         workers = config.data.workers

@@ -160,6 +160,7 @@ def test_recordings_that_cannot_be_decoded_are_told_and_left_out(config, tmp_pat
         ({"detector": {"name": "resnet18", **TINY.arguments}}, "more than the head learns"),
         ({"detector": {"name": "distilled", **TINY_DISTILLED, "learns": 1}}, "more than the head learns"),
         ({"data": DataConfig(variants=0)}, "data.variants"),
+        ({"loss": {"name": "couples"}}, "without another loss"),
     ],
 )
 def test_what_is_no_probe_is_refused(config, tmp_path, changes, said):
