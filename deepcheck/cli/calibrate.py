@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from deepcheck.cli.options import Device, ProtocolName, Subset
+from deepcheck.cli.options import Device, FalseAlarm, Miss, ProtocolName, Replace, Subset
 
 
 def command(
@@ -32,18 +32,14 @@ def command(
             show_default=False,
         ),
     ] = None,
-    false_alarm: Annotated[
-        float | None, typer.Option(help="Share of genuine recordings that may be called spoof.", show_default=False)
-    ] = None,
-    miss: Annotated[
-        float | None, typer.Option(help="Share of spoofs that may be called bona fide.", show_default=False)
-    ] = None,
+    false_alarm: FalseAlarm = None,
+    miss: Miss = None,
     device: Device = "auto",
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Write the model to this file, and do not store it.", show_default=False),
     ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace a model of that name.")] = False,
+    replace: Replace = False,
 ) -> None:
     """Calibrate a model on labelled recordings, and store it under a new name.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from deepcheck.cli.calibrate import listed
-from deepcheck.cli.options import Device, ProtocolName, Subset
+from deepcheck.cli.options import Device, FalseAlarm, Miss, ProtocolName, Replace, Subset
 
 
 def command(
@@ -28,12 +28,8 @@ def command(
             show_default=False,
         ),
     ] = None,
-    false_alarm: Annotated[
-        float | None, typer.Option(help="Share of genuine recordings that may be called spoof.", show_default=False)
-    ] = None,
-    miss: Annotated[
-        float | None, typer.Option(help="Share of spoofs that may be called bona fide.", show_default=False)
-    ] = None,
+    false_alarm: FalseAlarm = None,
+    miss: Miss = None,
     half: Annotated[
         bool, typer.Option("--half", help="Keep the weights in half the space, rounded to 16 bits.")
     ] = False,
@@ -41,7 +37,7 @@ def command(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Also write the checkpoint here.", show_default=False)
     ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace a model of that name.")] = False,
+    replace: Replace = False,
 ) -> None:
     """Make one model of several that were trained over the same folds, and store it.
 

@@ -26,6 +26,12 @@ ProtocolName = Annotated[
 ]
 Subset = Annotated[str | None, typer.Option(help="Part of the data: train, dev, eval, val ...", show_default=False)]
 
+# What calibrating and fusing share.
+FalseAlarm = Annotated[
+    float | None, typer.Option(help="Share of genuine recordings that may be called spoof.", show_default=False)
+]
+Miss = Annotated[float | None, typer.Option(help="Share of spoofs that may be called bona fide.", show_default=False)]
+
 # What growing and pruning share.
 Model = Annotated[
     str | None, typer.Argument(help="A model by name or file; by default the current one.", show_default=False)
