@@ -46,7 +46,8 @@ class Distilled(Detector):
     time), or a number, of the last transformer layers, that learn beside the head; what other layers grow learns in
     mode frozen alone. `pool` reads the states of the `last` layer, a learnt weighted sum of all `layers`, `both` the
     last layer and what the convolutions gave, or `all`: each layer and the convolutions, every value brought to mean 0
-    and deviation 1 over the training. `dropout` acts before the head. Windows of more than 7.68 s are longer than what
+    and deviation 1 over the training. Beside mean and deviation over time it reads, for each of `lags`, how far a value
+    moves in so many steps of 20 ms. `dropout` acts before the head. Windows of more than 7.68 s are longer than what
     the published network has seen.
     """
 
@@ -59,6 +60,7 @@ class Distilled(Detector):
         pretrained: str | None = None,
         learns: str | int = "all",
         pool: str = "last",
+        lags: Sequence[int] = (),
         channels: Sequence[int] = (64, 64, 128, 256, 256, 256),
         width: int = 200,
         heads: int = 8,
@@ -68,12 +70,13 @@ class Distilled(Detector):
         window_s: float = 4.0,
     ) -> None:
         super().__init__()
-        _check(learns, pool, channels, (width, heads, neurons, layers))
+        _check(learns, pool, lags, channels, (width, heads, neurons, layers))
         self.spec = DetectorSpec(
             "distilled",
             {
                 "learns": learns,
                 "pool": pool,
+                "lags": list(lags),
                 "channels": list(channels),
                 "width": width,
                 "heads": heads,
@@ -90,8 +93,9 @@ class Distilled(Detector):
         self.layers = nn.ModuleList(Layer(width, heads, neurons) for _ in range(layers))
         self.layer_weights = nn.Parameter(torch.zeros(layers)) if pool == "layers" else None
         self.dropout = nn.Dropout(dropout)
-        self.pool = pool
-        read = 2 * width * (layers if pool == "all" else 1) + 2 * self.cnn.values * (pool in ("both", "all"))
+        self.pool, self.lags = pool, tuple(lags)
+        values = width * (layers if pool == "all" else 1) + self.cnn.values * (pool in ("both", "all"))
+        read = (2 + len(lags)) * values
         # Without gains of its own: it only says what is usual.
         self.head_norm = nn.BatchNorm1d(read, affine=False) if pool == "all" else None
         self.head = nn.Linear(read, 1)
@@ -121,13 +125,13 @@ class Distilled(Detector):
 
     def parts(self) -> list[Part]:
         """The convolutions, (batch, 2, 161, frames) -> (batch, values, frames / 2), and all else in front of the head,
-        -> (batch, values): 2 * width with `last` and `layers`, 2,048 more with `both`, 2 * width of each layer and
-        2,048 with `all`."""
+        -> (batch, values): 2 + lags for each of `width` with `last` and `layers`, for 1,024 more with `both`, for the
+        `width` of each layer and 1,024 with `all`."""
         heads = [self.get_submodule(f"layers.{i}.attention").num_heads for i in range(len(self.layers))]
         behind = [p for name, p in self.named_parameters() if not name.startswith(("cnn.", "head."))]
         return [
             Part("convolutions", self._convolved, list(self.cnn.parameters()), 2 * _HOP),
-            Part(f"layers of {heads} heads, read by {self.pool}", self._read, behind, 0),
+            Part(f"layers of {heads} heads, read by {self.pool} {self.lags or ''}".rstrip(), self._read, behind, 0),
         ]
 
     def _convolved(self, features: Tensor) -> Tensor:
@@ -157,17 +161,17 @@ class Distilled(Detector):
         return states
 
     def pooled(self, states: Sequence[Tensor], convolved: Tensor) -> Tensor:
-        """What `states` and `convolved` give -> what the head reads: mean and deviation over time."""
+        """What `states` and `convolved` give -> what the head reads: mean and deviation over time, and what moves."""
         if self.pool == "all":
-            return torch.cat([_statistics(x) for x in (self.standardise(convolved), *states)], 1)
+            return torch.cat([_statistics(x, self.lags) for x in (self.standardise(convolved), *states)], 1)
         if self.layer_weights is None:
             chosen = states[-1]
         else:
             chosen = torch.stack(tuple(states), -1) @ self.layer_weights.softmax(0).to(states[-1].dtype)
-        read = _statistics(chosen)
+        read = _statistics(chosen, self.lags)
         if self.pool == "both":
             # Five times as many values as the layers give, and not to count for as much more.
-            read = torch.cat([read, _SHARE * _statistics(self.standardise(convolved))], 1)
+            read = torch.cat([read, _SHARE * _statistics(self.standardise(convolved), self.lags)], 1)
         return read
 
     def attention_maps(self, waveform: Tensor) -> AttentionMaps:
@@ -294,14 +298,23 @@ class Layer(nn.Module):
         return self.norm(x + self.down(F.relu(self.up(x))))
 
 
-def _statistics(x: Tensor) -> Tensor:
-    """(batch, steps, values) -> (batch, 2 * values), mean and deviation; the square root of nothing has no gradient.
+def _statistics(x: Tensor, lags: Sequence[int]) -> Tensor:
+    """(batch, steps, values) -> (batch, (2 + lags) * values): mean, deviation, and the root mean square of what a value
+    moves by within each lag, or within the recording where that is shorter.
 
     In float32: from recording to recording a mean may differ by less than bfloat16 resolves.
     """
     with torch.autocast(x.device.type, enabled=False):
         x = x.to(torch.promote_types(x.dtype, torch.float32))
-        return torch.cat([x.mean(1), (x.var(1, correction=0) + 1e-6).sqrt()], 1)
+        last = x.shape[1] - 1
+        squares = [x.var(1, correction=0)]
+        squares += [_moves(x, min(lag, last)).square().mean(1) if last else torch.zeros_like(x[:, 0]) for lag in lags]
+        # The square root of nothing has no gradient.
+        return torch.cat([x.mean(1), *((square + 1e-6).sqrt() for square in squares)], 1)
+
+
+def _moves(x: Tensor, lag: int) -> Tensor:
+    return x[:, lag:] - x[:, :-lag]
 
 
 def _positions(steps: int, width: int, device: torch.device) -> Tensor:
@@ -327,10 +340,14 @@ def _load(model: Distilled, path: Path) -> None:
         raise ModelError(f"The pretrained weights {path} do not fit: {odd}.", hint)
 
 
-def _check(learns: str | int, pool: str, channels: Sequence[int], shape: tuple[int, int, int, int]) -> None:
+def _check(
+    learns: str | int, pool: str, lags: Sequence[int], channels: Sequence[int], shape: tuple[int, int, int, int]
+) -> None:
     width, heads, _, layers = shape
     if pool not in _POOLS:
         raise ConfigError(f'There is no pooling "{pool}".', f"Choose one of: {', '.join(_POOLS)}.")
+    if not all(isinstance(lag, int) and lag >= 1 for lag in lags):
+        raise ConfigError(f"lags are {list(lags)}.", "Give numbers of steps of 20 ms, such as [1, 4, 16], or none.")
     if not 1 <= len(channels) <= 6 or min(*channels, *shape) < 1 or width % heads:
         raise ConfigError(
             f"channels {list(channels)} and width, heads, neurons, layers {shape} make no detector.",

@@ -235,12 +235,33 @@ def test_the_head_may_read_all_layers_each_value_on_its_own_scale():
     torch.testing.assert_close(model.logit_of(pooled), expected, atol=1e-4, rtol=1e-4)
 
 
+def test_the_head_may_read_what_moves_within_some_steps():
+    model, still = made(pool="all", lags=[1, 3]), made(pool="all")
+    convolved = model.convolved(model.features(sounds()))
+    states = model.states(convolved)
+    pooled = model.pooled(states, convolved)
+    assert pooled.shape[1] == model.head.in_features == 2 * still.head.in_features
+    expected = (states[-1][:, 3:] - states[-1][:, :-3]).square().mean(1).sqrt()
+    torch.testing.assert_close(pooled[:, -32:], expected, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(pooled[:, -128:-64], still.pooled(states, convolved)[:, -64:])
+
+
+def test_what_moves_by_hand():
+    # 0 0 2 0: moves of 0, 2, -2 in a step, 2, 0 in two, and 0 in three, which is all there is for a lag of nine.
+    steps = torch.tensor([0.0, 0.0, 2.0, 0.0])[None, :, None]
+    found = _statistics(steps, (1, 2, 9))[0]
+    torch.testing.assert_close(
+        found, torch.tensor([0.5, 0.75, 8 / 3, 2.0, 0.0]).pow(torch.tensor([1.0, *[0.5] * 4])), atol=1e-3, rtol=0.0
+    )
+    torch.testing.assert_close(_statistics(steps[:, :1], (1,))[0], torch.tensor([0.0, 0.0, 0.0]), atol=1e-3, rtol=0.0)
+
+
 def test_means_are_finer_than_the_numbers_of_autocast():
     # 3 of 200 steps differ: by less than bfloat16 resolves beside 1.
     steps = torch.ones(1, 200, 4, dtype=torch.bfloat16)
     steps[:, :3] += 2**-6
     with torch.autocast("cpu", torch.bfloat16):
-        mean = _statistics(steps)[0, 0]
+        mean = _statistics(steps, ())[0, 0]
     assert mean.dtype == torch.float32
     assert float(mean) == pytest.approx(1 + 3 / 200 / 64, abs=1e-6)
 
@@ -381,6 +402,8 @@ def test_attention_maps(pool):
     ("arguments", "message"),
     [
         ({"pool": "max"}, "no pooling"),
+        ({"lags": [0]}, "lags are"),
+        ({"lags": [1.5]}, "lags are"),
         ({"width": 33}, "make no detector"),
         ({"layers": 0}, "make no detector"),
         ({"channels": []}, "make no detector"),
