@@ -2,6 +2,8 @@
 
 import wave
 from collections.abc import Callable
+from functools import lru_cache, wraps
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -38,14 +40,39 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """Makes a new empty folder at each call. Pytest's own look through all earlier ones for the next free number."""
+    folder, numbers = tmp_path_factory.mktemp("homes"), count()
+
+    def make() -> Path:
+        place = folder / str(next(numbers))
+        place.mkdir()
+        return place
+
+    return make
+
+
 @pytest.fixture(autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(homes: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """A store of its own for every test, so that none meets the user's models."""
-    place = tmp_path_factory.mktemp("home")
+    place = homes()
     monkeypatch.setenv("DEEPCHECK_HOME", str(place))
     return place
 
 
+def made_once(make: Callable[..., Waveform]) -> Callable[..., Waveform]:
+    """The same sounds are asked for thousands of times: from the second time on a copy of the first."""
+    first = lru_cache(maxsize=128)(make)
+
+    @wraps(make)
+    def copied(*arguments: float, **named: float) -> Waveform:
+        return first(*arguments, **named).copy()
+
+    return copied
+
+
+@made_once
 def speechlike(duration_s: float = 3.0, seed: int = 0, f0_hz: float = 120.0) -> Waveform:
     """Syllables of a buzzing source through moving formants: enough of a voice for a voice activity detector."""
     rng = np.random.default_rng(seed)
@@ -66,6 +93,7 @@ def speechlike(duration_s: float = 3.0, seed: int = 0, f0_hz: float = 120.0) -> 
     return sound.astype(np.float32)
 
 
+@made_once
 def make_speech(seconds: float = 3.0, seed: int = 0) -> np.ndarray:
     """What codecs take for speech: a gliding buzz through a moving formant, in syllables, between pauses."""
     rng = np.random.default_rng(seed)
