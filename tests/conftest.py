@@ -152,17 +152,26 @@ def stored_model(tiny: Detector, home: Path) -> Callable[..., str]:
     return store_it
 
 
-@pytest.fixture
-def corpus(tmp_path: Path) -> Path:
+def write_corpus(place: Path) -> Path:
     """Two folders of labelled recordings that even a tiny detector tells apart: voices, and buzzing tones."""
     for i in range(12):
-        write_wav(
-            tmp_path / "corpus" / "bonafide" / f"site{i % 3}" / f"b{i}.wav", speechlike(1.5, seed=i, f0_hz=100 + 9 * i)
-        )
+        write_wav(place / "bonafide" / f"site{i % 3}" / f"b{i}.wav", speechlike(1.5, seed=i, f0_hz=100 + 9 * i))
         t = np.arange(round(1.5 * SAMPLE_RATE)) / SAMPLE_RATE
         tone = 0.2 * np.sign(np.sin(2 * np.pi * (180 + 23 * i) * t)).astype(np.float32)
-        write_wav(tmp_path / "corpus" / "spoof" / f"system{i % 3}" / f"s{i}.wav", tone)
-    return tmp_path / "corpus"
+        write_wav(place / "spoof" / f"system{i % 3}" / f"s{i}.wav", tone)
+    return place
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """A corpus that a test may spoil."""
+    return write_corpus(tmp_path / "corpus")
+
+
+@pytest.fixture(scope="session")
+def lasting_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same recordings, for what many tests share; nobody writes into it."""
+    return write_corpus(tmp_path_factory.mktemp("lasting") / "corpus")
 
 
 @pytest.fixture

@@ -223,9 +223,9 @@ def same_run(one, other):
     assert one.checkpoint.card.calibration.scale == pytest.approx(other.checkpoint.card.calibration.scale, rel=1e-4)
 
 
-@pytest.fixture
-def uninterrupted(corpus, tmp_path):
-    return finish(settings(corpus), tmp_path / "uninterrupted")[1]
+@pytest.fixture(scope="module")
+def uninterrupted(lasting_corpus, tmp_path_factory):
+    return finish(settings(lasting_corpus), tmp_path_factory.mktemp("uninterrupted"))[1]
 
 
 @pytest.mark.parametrize(

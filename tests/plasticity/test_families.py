@@ -1,5 +1,8 @@
 """What must hold for every family of layers: growth that changes nothing, pruning that gives the old network back."""
 
+from copy import deepcopy
+from functools import cache
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -58,6 +61,13 @@ CASES = [(family, group) for family, widths in WIDTHS.items() for group in width
 
 def lived_in(family, seed=0):
     """A detector of the family whose numbers are all its own: no zero, no one, as after some training."""
+    model = deepcopy(lived_in_once(family, seed))
+    torch.manual_seed(seed)  # what comes next is the same, whether or not it had to be made
+    return model
+
+
+@cache
+def lived_in_once(family, seed):
     torch.manual_seed(seed)
     model = build(FAMILIES[family])
     with torch.no_grad():
