@@ -1,6 +1,7 @@
 """Settings: frozen dataclasses <-> YAML, unknown keys refused, `--set a.b=c` on top."""
 
 import dataclasses
+import json
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -265,7 +266,7 @@ def load_config(
 
 def to_dict(config: Any) -> dict[str, Any]:
     """Plain dicts, lists and scalars, as YAML and JSON hold them."""
-    plain: dict[str, Any] = yaml.safe_load(yaml.safe_dump(_plain(dataclasses.asdict(config))))
+    plain: dict[str, Any] = json.loads(json.dumps(_plain(dataclasses.asdict(config)), sort_keys=True))
     return plain
 
 
