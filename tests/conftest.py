@@ -1,7 +1,7 @@
 """Tiny detectors and synthetic sound: no test needs a download, a GPU, or anything but the repository."""
 
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache, wraps
 from itertools import count
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from forked import serving
 
 from deepcheck.audio.decode import SAMPLE_RATE, Waveform
 from deepcheck.card import Card, DetectorSpec
@@ -33,7 +34,22 @@ TINY_DISTILLED = {"channels": [4, 3, 5, 4, 4, 6], "width": 32, "heads": 4, "neur
 torch.set_num_threads(1)
 
 
+# Files of few tests that take long: they begin first, or one of them would keep one of two processes busy at the end
+# while the other has nothing left to do. Pytest-xdist by itself begins with the files of most tests.
+LONGEST = (
+    "test_processes.py",
+    "test_reproduction_pack.py",
+    "test_fold_training.py",
+    "test_fusing.py",
+    "test_scan_killed.py",
+    "test_desk.py",
+    "test_wheel.py",
+    "test_shipped.py",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
     if not torch.cuda.is_available():
         for item in items:
             if item.get_closest_marker("gpu"):
@@ -172,6 +188,13 @@ def corpus(tmp_path: Path) -> Path:
 def lasting_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same recordings, for what many tests share; nobody writes into it."""
     return write_corpus(tmp_path_factory.mktemp("lasting") / "corpus")
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The path of a `deepcheck` for scripts that call it many times."""
+    with serving(tmp_path_factory.mktemp("program")) as path:
+        yield path
 
 
 @pytest.fixture

@@ -28,15 +28,11 @@ def needs(*programs):
 
 
 @pytest.fixture
-def environment(tmp_path, home, stored_model):
+def environment(home, stored_model, program):
     """With the deepcheck of this checkout on the PATH; of two voices the model flags one."""
     stored_model()
     (home / "current").write_text("tiny\n")
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    (programs / "deepcheck").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m deepcheck "$@"\n')
-    (programs / "deepcheck").chmod(0o755)
-    return {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+    return {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture

@@ -30,14 +30,14 @@ LISTS = {"train": ("train.trn", 12), "dev": ("dev.trl", 10), "eval": ("eval.trl"
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 
 
-def run(tmp_path, **variables):
+def run(tmp_path, program, **variables):
     """run.sh with these variables and the deepcheck of this checkout."""
     return subprocess.run(
         ["bash", PACK / "run.sh"],
         env={
             **{name: value for name, value in os.environ.items() if name not in ("LA", "PA", "FOR")},
             "OUT": str(tmp_path / "results"),
-            "DEEPCHECK": f"{sys.executable} -m deepcheck",
+            "DEEPCHECK": str(program),
             "PYTHON": sys.executable,
             "OMP_NUM_THREADS": "1",
             **variables,
@@ -52,7 +52,7 @@ def run(tmp_path, **variables):
 def commands(result):
     """What run.sh showed: the arguments of each deepcheck command."""
     lines = [shlex.split(line[2:]) for line in result.stderr.splitlines() if line.startswith("+ ")]
-    return [line[3:] for line in lines if line[1:3] == ["-m", "deepcheck"]]
+    return [line[1:] for line in lines if Path(line[0]).name == "deepcheck"]
 
 
 @pytest.fixture(scope="module")
@@ -60,14 +60,25 @@ def shown(tmp_path_factory):
     """Every command of every arm of every family on every corpus."""
     everything = "baseline control lora dropin-frozen dropin-unfrozen plasticity plasticity-newest"
     result = run(
-        tmp_path_factory.mktemp("dry"), DRY_RUN="1", LA="/data/LA", PA="/data/PA", FOR="/data/for", ARMS=everything
+        tmp_path_factory.mktemp("dry"),
+        "deepcheck",
+        DRY_RUN="1",
+        LA="/data/LA",
+        PA="/data/PA",
+        FOR="/data/for",
+        ARMS=everything,
     )
     assert result.returncode == 0, result.stderr
     return commands(result)
 
 
+@pytest.fixture(scope="module")
 def trainings(shown):
     """(family, arm, settings) of all trainings of the first seed on LA."""
+    return list(read_trainings(shown))
+
+
+def read_trainings(shown):
     for arguments in shown:
         values = parse(arguments)
         if arguments[0] == "train" and values["protocol"] == "asvspoof2019-la" and values["seed"] == 42:
@@ -90,9 +101,9 @@ def test_every_command_can_be_given(shown):
         parse(arguments)
 
 
-def test_all_arms_train_as_long_and_start_from_one_baseline(shown):
+def test_all_arms_train_as_long_and_start_from_one_baseline(trainings):
     lengths = {}
-    for family, arm, config in trainings(shown):
+    for family, arm, config in trainings:
         stages = [stage for stage in config.stages if stage.do == "train"]
         assert all(stage.mode in MODES for stage in stages)
         epochs = sum(stage.epochs or config.epochs for stage in stages)
@@ -106,9 +117,9 @@ def test_all_arms_train_as_long_and_start_from_one_baseline(shown):
         assert set(by_arm.values()) == {2 * third}
 
 
-def test_what_grows_is_there(shown):
+def test_what_grows_is_there(trainings):
     seen = set()
-    for family, arm, config in trainings(shown):
+    for family, arm, config in trainings:
         arguments = {**config.detector}
         if family == "wav2vec2-base":
             arguments["size"] = "base"  # the shape of the encoder that --pretrained names
@@ -134,7 +145,7 @@ def test_what_grows_is_there(shown):
     ],
 )
 def test_a_wrong_word_is_named(tmp_path, variables, message):
-    result = run(tmp_path, **variables)
+    result = run(tmp_path, "deepcheck", **variables)
     assert result.returncode == 2
     assert message in result.stderr
     assert not (tmp_path / "results").exists()
@@ -162,7 +173,7 @@ def miniature(tmp_path):
     return root
 
 
-def test_on_a_miniature_the_tables_come_out(miniature, tmp_path):
+def test_on_a_miniature_the_tables_come_out(miniature, tmp_path, program):
     settings = {
         "LA": str(miniature),
         "FAMILIES": "resnet18",
@@ -171,7 +182,7 @@ def test_on_a_miniature_the_tables_come_out(miniature, tmp_path):
         "EXTRA": "--batch-size 8 --device cpu --set detector.width=4 --set detector.window_s=1 --set data.workers=0",
         "EVAL_EXTRA": "--device cpu --jobs 1",
     }
-    result = run(tmp_path, **settings)
+    result = run(tmp_path, program, **settings)
     assert result.returncode == 0, result.stderr
     folder, names = tmp_path / "results" / "la-resnet18", {arm: f"{arm}-s1" for arm in ARMS}
     places = {arm: folder / "models" / f"{name}.safetensors" for arm, name in names.items()}
@@ -199,7 +210,7 @@ def test_on_a_miniature_the_tables_come_out(miniature, tmp_path):
     assert [bool(row[5].strip(" |")) for row in rows] == [arm != "control" for arm in ARMS] or rows[1][4] == "0.00"
 
     # What is done is not done again, and what is missing is.
-    assert commands(run(tmp_path, **settings, DRY_RUN="1")) == []
+    assert commands(run(tmp_path, program, **settings, DRY_RUN="1")) == []
     places["dropin-frozen"].unlink()
-    [again] = commands(run(tmp_path, **settings, DRY_RUN="1"))
+    [again] = commands(run(tmp_path, program, **settings, DRY_RUN="1"))
     assert again[again.index("--name") + 1] == names["dropin-frozen"]
