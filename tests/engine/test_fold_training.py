@@ -1,10 +1,12 @@
 """A training over folds: what it leaves, what it says of itself, and that being stopped changes nothing."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,19 +50,24 @@ def small(monkeypatch):
     monkeypatch.setattr(development, "_FEWEST", 4)
 
 
-@pytest.fixture
-def manifest(tmp_path):
+def write_data(place):
     """Four sites, each with a system of its own: voices, and buzzing tones; and a copy of one voice."""
     rows = ["path,label,source,system,pair_of"]
     for i in range(16):
-        write_wav(tmp_path / "data" / f"b{i}.wav", speechlike(1.2, seed=i, f0_hz=100 + 9 * i))
+        write_wav(place / f"b{i}.wav", speechlike(1.2, seed=i, f0_hz=100 + 9 * i))
         tone = np.sign(np.sin(2 * np.pi * (180 + 23 * i) * np.arange(19_200) / 16_000))
-        write_wav(tmp_path / "data" / f"s{i}.wav", (0.2 * tone).astype(np.float32))
+        write_wav(place / f"s{i}.wav", (0.2 * tone).astype(np.float32))
         rows += [f"b{i}.wav,bonafide,site{i % 4},,", f"s{i}.wav,spoof,site{i % 4},system{i % 4},"]
-    write_wav(tmp_path / "data" / "copy.wav", speechlike(1.2, seed=0, f0_hz=100)[::-1])
+    write_wav(place / "copy.wav", speechlike(1.2, seed=0, f0_hz=100)[::-1])
     rows.append("copy.wav,spoof,engine,vocoder,b0")
-    (tmp_path / "data" / "manifest.csv").write_text("\n".join(rows) + "\n")
-    return tmp_path / "data" / "manifest.csv"
+    (place / "manifest.csv").write_text("\n".join(rows) + "\n")
+    return place / "manifest.csv"
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    """Recordings that a test may spoil."""
+    return write_data(tmp_path / "data")
 
 
 def settings(manifest, **changes):
@@ -97,9 +104,33 @@ def models(run_dir, count=2):
     return [load_checkpoint(run_dir / f"fold-{number}.safetensors") for number in range(1, count + 1)]
 
 
-def test_it_trains_each_fold_then_one_on_everything_and_tells(manifest, tmp_path):
-    config = settings(manifest)
-    events, done = finish(config, tmp_path / "run")
+@dataclass(frozen=True)
+class Whole:
+    """A training that ran through, and what it was made from; nobody writes there."""
+
+    config: TrainConfig
+    place: Path
+    events: list
+    done: Done
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    config = settings(write_data(folder / "data"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(development, "_FEWEST", 4)
+        events, done = finish(config, folder / "run")
+    return Whole(config, folder / "run", events, done)
+
+
+@pytest.fixture
+def uninterrupted(whole):
+    return whole.done
+
+
+def test_it_trains_each_fold_then_one_on_everything_and_tells(whole):
+    events, done = whole.events, whole.done
     started = of(events, Started)
     assert [event.train.partition(":")[0] for event in started] == [
         "data (all but fold 1 of 2 by source)",
@@ -125,7 +156,7 @@ def test_it_trains_each_fold_then_one_on_everything_and_tells(manifest, tmp_path
     assert row["train"] == "data: 16 bona fide, 17 spoof"
     assert row["dev"].startswith("2 folds by source")
     assert row["config"]["folds"] == {"count": 2, "by": "source", "final": "train"}
-    assert str(tmp_path) not in json.dumps(row)
+    assert str(whole.place.parent) not in json.dumps(row)
     assert len(row["epochs"]) == 2
     assert checks_of(card) == of(events, FoldsChecked)[0].checks
     assert (card.rates["bonafide"], card.rates["spoof"]) == (16, 16)
@@ -150,13 +181,12 @@ def test_weights_are_those_of_the_last_epoch_and_begin_alike(manifest, tmp_path)
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
-def test_figures_are_those_of_models_that_have_not_heard_the_recordings(manifest, tmp_path):
-    config = settings(manifest)
-    events, done = finish(config, tmp_path / "run")
+def test_figures_are_those_of_models_that_have_not_heard_the_recordings(whole):
+    config, run_dir, events, done = whole.config, whole.place, whole.events, whole.done
     parts = folds(read_all(config), 2)
     scored = [
         score(Scorer(model.build(), device="cpu"), fold.test)
-        for model, fold in zip(models(tmp_path / "run"), parts, strict=True)
+        for model, fold in zip(models(run_dir), parts, strict=True)
     ]
     fitted = fit_recordings(Scored.joined(scored), LENIENT)
     card, evidence = done.checkpoint.card, done.checkpoint.evidence
@@ -171,10 +201,10 @@ def test_figures_are_those_of_models_that_have_not_heard_the_recordings(manifest
     [checked] = of(events, FoldsChecked)
     assert [check.false_alarm for check in checked.checks] == [check.false_alarm for check in checks]
     tested = replace(read_all(config), utterances=tuple(u for fold in parts for u in fold.test.utterances))
-    kept = read_scores(tmp_path / "run" / "fold-scores.csv", tested, "kept")
+    kept = read_scores(run_dir / "fold-scores.csv", tested, "kept")
     expected = [trial.llr for evaluation in evaluations for trial in evaluation.trials]
     np.testing.assert_allclose([trial.llr for trial in kept.trials], expected, atol=1e-3)
-    curves = json.loads((tmp_path / "run" / "fold-abstention.json").read_text())
+    curves = json.loads((run_dir / "fold-abstention.json").read_text())
     assert set(curves) == {"all", "fold 1", "fold 2"}
     assert curves["all"]["judged"][-1] == pytest.approx(1)
 
@@ -203,11 +233,6 @@ def test_the_mean_of_the_folds(manifest, tmp_path):
             torch.testing.assert_close(tensor, (one[name] + two[name]) / 2)
     assert done.checkpoint.card.calibration is not None
     assert "epochs" not in done.checkpoint.card.history[0]
-
-
-@pytest.fixture
-def uninterrupted(manifest, tmp_path):
-    return finish(settings(manifest), tmp_path / "uninterrupted")[1]
 
 
 def same_model(one, other):
@@ -271,11 +296,13 @@ for event in train(load_config(sys.argv[1]), Path(sys.argv[2])):
     same_model(done, uninterrupted)
 
 
-def test_a_finished_run_is_not_trained_again_and_other_settings_are_refused(manifest, tmp_path, uninterrupted):
-    place = tmp_path / "uninterrupted"
+def test_a_finished_run_is_not_trained_again_and_other_settings_are_refused(whole, tmp_path):
+    # The manifest stays where it is, for its path is one of the settings; what it says comes back.
+    manifest, place = Path(whole.config.data.train.path), tmp_path / "run"
+    shutil.copytree(whole.place, place)
     events, done = finish(settings(manifest), place)
     assert not of(events, Step)
-    same_model(done, uninterrupted)
+    same_model(done, whole.done)
     for changes, named in (
         ({"seed": 1}, "recordings, seed"),
         ({"epochs": 3}, "epochs"),
@@ -286,9 +313,13 @@ def test_a_finished_run_is_not_trained_again_and_other_settings_are_refused(mani
             next(train(settings(manifest, **changes), place))
         assert "--fresh" in caught.value.hint
     # A recording more: a model might be tested on what it has heard.
-    manifest.write_text(manifest.read_text().replace("copy.wav,spoof,engine,vocoder,b0\n", ""))
-    with pytest.raises(ConfigError, match="other settings: recordings"):
-        next(train(settings(manifest), place))
+    listed = manifest.read_text()
+    manifest.write_text(listed.replace("copy.wav,spoof,engine,vocoder,b0\n", ""))
+    try:
+        with pytest.raises(ConfigError, match="other settings: recordings"):
+            next(train(settings(manifest), place))
+    finally:
+        manifest.write_text(listed)
 
 
 def test_broken_recordings_are_told_and_do_not_count(manifest, tmp_path):
@@ -311,6 +342,6 @@ def test_what_does_not_go_together(manifest, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_nothing_of_it_was_kept_aside(manifest, uninterrupted):
+def test_nothing_of_it_was_kept_aside(whole):
     with pytest.raises(ConfigError, match="trained over folds"):
-        recalibrated(uninterrupted.checkpoint, read_all(settings(manifest)), name="x", held_out=True, device="cpu")
+        recalibrated(whole.done.checkpoint, read_all(whole.config), name="x", held_out=True, device="cpu")
