@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def documented():
         comments = re.findall(r"^#\s*(deepcheck .*)", text, re.MULTILINE)
         for arguments in (a for line in comments for a in invocations(line)):
             yield pytest.param(arguments, id=f"{recipe.name}: {' '.join(arguments)}")
-    yield from in_help(typer.main.get_command(app))
+    yield from in_help(command_line())
 
 
 def in_help(command, path="deepcheck"):
@@ -57,9 +58,15 @@ def in_help(command, path="deepcheck"):
         yield from in_help(sub, f"{path} {name}")
 
 
+@cache
+def command_line():
+    """Made once, for that takes longer than to parse with it."""
+    return typer.main.get_command(app)
+
+
 def parse(arguments):
     """What the command line makes of the arguments, without doing anything; raises what it would complain of."""
-    command, name, context, values = typer.main.get_command(app), "deepcheck", None, {}
+    command, name, context, values = command_line(), "deepcheck", None, {}
     while True:
         # A context that is made has parsed its options; a group keeps the rest, which its subcommand parses.
         context = command.make_context(name, list(arguments), parent=context)

@@ -1,6 +1,7 @@
 """`models fuse`: two trainings over folds become one model, which can be used as any other."""
 
 import json
+import shutil
 
 import pytest
 import yaml
@@ -30,13 +31,23 @@ def run(*arguments, code=0):
     return result
 
 
+@pytest.fixture(scope="module")
+def trained(lasting_corpus, tmp_path_factory):
+    """A store with two trainings over the same folds."""
+    place, recipes = tmp_path_factory.mktemp("trained"), tmp_path_factory.mktemp("recipes")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DEEPCHECK_HOME", str(place))
+        for name, detector in (("one", RESNET), ("other", GRU)):
+            recipe = recipes / f"{name}.yaml"
+            recipe.write_text(yaml.safe_dump({**SETTINGS, "detector": detector}))
+            run("train", "--config", recipe, "--data", lasting_corpus, "--name", name, "--folds", 3)
+    return place
+
+
 @pytest.fixture
-def runs(corpus, tmp_path):
-    for name, detector in (("one", RESNET), ("other", GRU)):
-        recipe = tmp_path / f"{name}.yaml"
-        recipe.write_text(yaml.safe_dump({**SETTINGS, "detector": detector}))
-        run("train", "--config", recipe, "--data", corpus, "--name", name, "--folds", 3)
-    return corpus
+def runs(trained, lasting_corpus, home):
+    shutil.copytree(trained, home, dirs_exist_ok=True)
+    return lasting_corpus
 
 
 def test_two_runs_become_one_model(runs, tmp_path, home):

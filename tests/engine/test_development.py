@@ -60,15 +60,18 @@ class NoEmbedding(Brightness):
         return self.logit_of(self.embedded(features))
 
 
-@pytest.fixture(autouse=True)
-def known(monkeypatch):
+def make_known(monkeypatch):
     for kind in (Brightness, NoEmbedding):
         monkeypatch.setitem(DETECTORS._rows, kind.__name__.lower(), f"{__name__}:{kind.__name__}")
     monkeypatch.setattr(development, "_FEWEST", 3)
 
 
-@pytest.fixture
-def data(tmp_path):
+@pytest.fixture(autouse=True)
+def known(monkeypatch):
+    make_known(monkeypatch)
+
+
+def write_data(folder):
     """Genuine recordings are bright noise, synthetic ones dull; six sites, five of each label at each."""
     rng = np.random.default_rng(0)
     rows = ["path,label,source"]
@@ -77,10 +80,25 @@ def data(tmp_path):
         dull = np.convolve(noise, np.ones(2 + i % 3) / 2, "same")
         bright = noise + rng.uniform(0, 1) * dull
         sound, label = (bright, "bonafide") if i % 2 else (dull, "spoof")
-        write_wav(tmp_path / f"{i}.wav", (0.1 * sound / sound.std()).astype(np.float32))
+        write_wav(folder / f"{i}.wav", (0.1 * sound / sound.std()).astype(np.float32))
         rows.append(f"{i}.wav,{label},site{i % 6 // 2 + 3 * (i % 4 // 2)}")
-    (tmp_path / "data.csv").write_text("\n".join(rows))
-    return read_data(tmp_path / "data.csv")
+    (folder / "data.csv").write_text("\n".join(rows))
+    return read_data(folder / "data.csv")
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Recordings that a test may spoil."""
+    return write_data(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory):
+    """(the same recordings, what is measured on them)."""
+    data = write_data(tmp_path_factory.mktemp("lasting"))
+    with pytest.MonkeyPatch.context() as patch:
+        make_known(patch)
+        return data, develop([Part(Brightness(), data, data)], LENIENT, device=CPU)
 
 
 def checkpoint_of(model=None, **card):
@@ -97,8 +115,8 @@ def trained(recordings, **settings):
     return {"stage": "train", "dev": dev.describe(), "config": to_dict(replace(config, **settings))}
 
 
-def test_all_comes_from_one_pass(data):
-    found = develop([Part(Brightness(), data, data)], LENIENT, device=CPU)
+def test_all_comes_from_one_pass(lasting):
+    data, found = lasting
     bonafide, spoof = score(Scorer(Brightness(), device="cpu"), data).by_label()
     expected = fit(bonafide, spoof, LENIENT)
     assert found.fitted.calibration.scale == pytest.approx(expected.calibration.scale)
@@ -113,8 +131,8 @@ def test_all_comes_from_one_pass(data):
     assert card.metrics["dev_eer.telephone"] == found.fitted.metrics["dev_eer.telephone"]
 
 
-def test_a_band_is_what_the_condition_does_to_the_scores(data):
-    found = develop([Part(Brightness(), data, data)], LENIENT, device=CPU)
+def test_a_band_is_what_the_condition_does_to_the_scores(lasting):
+    _, found = lasting
     telephone = found.fitted.bands["telephone"]
     # A telephone takes the brightness of everything, so that genuine recordings would be called spoof by thresholds
     # that do not know.
@@ -123,8 +141,8 @@ def test_a_band_is_what_the_condition_does_to_the_scores(data):
     assert set(found.fitted.bands) == {"telephone", UNFAMILIAR}
 
 
-def test_distance_one_is_where_the_farthest_hundredth_begins(data):
-    found = develop([Part(Brightness(), data, data)], LENIENT, device=CPU)
+def test_distance_one_is_where_the_farthest_hundredth_begins(lasting):
+    data, found = lasting
     reference = reference_of(found.evidence)
     distances = score(Scorer(Brightness(), device="cpu", reference=reference), data).distances
     assert np.quantile(distances, 0.99) == pytest.approx(1.0, rel=1e-4)
