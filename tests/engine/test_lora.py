@@ -200,12 +200,19 @@ RESNET = {"name": "resnet18", **TINY.arguments}
 CONVOLUTIONS = LoraConfig(rank=2, targets=("conv1", "conv2"))
 
 
+@pytest.fixture(scope="module")
+def taught(lasting_corpus, tmp_path_factory):
+    """A wav2vec 2.0 that has learnt a little."""
+    config = settings(lasting_corpus, name="parent", mode="unfrozen", epochs=1)
+    [*_, done] = train(config, tmp_path_factory.mktemp("parent"))
+    return done.checkpoint
+
+
 @pytest.fixture
-def parent(corpus, home, tmp_path):
-    """The path of a wav2vec 2.0 that has learnt a little."""
-    [*_, done] = train(settings(corpus, name="parent", mode="unfrozen", epochs=1), tmp_path / "parent")
+def parent(taught, home):
+    """Its path in the store."""
     path = home / "models" / "parent.safetensors"
-    save_checkpoint(done.checkpoint, path)
+    save_checkpoint(taught, path)
     return path
 
 
