@@ -7,7 +7,7 @@ from typing import Any
 
 import av
 
-from deepcheck.audio.decode import _FORMATS  # what may be opened is decided in one place
+from deepcheck.audio.decode import open_container
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,7 @@ def describe(path: str | Path) -> Container | None:
     try:
         if not stat.S_ISREG(Path(path).stat().st_mode):
             return None  # opening a pipe could wait for ever
-        with (
-            Path(path).open("rb") as file,
-            av.open(file, options={"format_whitelist": _FORMATS}, metadata_errors="replace") as container,
-        ):
+        with Path(path).open("rb") as file, open_container(file) as container:
             return _described(container)
     except (av.error.FFmpegError, OSError, ValueError, MemoryError):
         return None

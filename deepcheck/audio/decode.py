@@ -39,6 +39,12 @@ _FORMATS = (
 # Containers whose header states the true length, so that a shorter decode means a truncated file. Of a wav, ffmpeg
 # tells only what is there; its header is read here.
 _STATES_LENGTH = {"flac", "aiff", "au", "mov,mp4,m4a,3gp,3g2,mj2"}
+LONGEST_S = 48 * 3600.0
+"""What decodes to more is refused: a few kilobytes can claim ten days, and be as long."""
+_SLOWEST_HZ, _FASTEST_HZ = (
+    1_000,
+    1_000_000,
+)  # from 1 Hz, each sample would become a second
 _UNKNOWN_SIZE = 0x7FFFF000  # what a recorder that cannot rewind writes into a wav: this or more, or nothing
 _DAMAGED_SHARE = 0.1  # of all packets; a few bad ones (tags at the end of an mp3) are ordinary
 
@@ -74,10 +80,16 @@ def read(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Waveform:
     return np.concatenate(list(decode(path, sample_rate)))
 
 
+def open_container(file: BinaryIO) -> Any:
+    """PyAV's container of an open file, if it is one of sound; no file or host that it names is opened."""
+    # An open file, not its name: ffmpeg would take "http://..." or "concat:..." in a name at its word.
+    options = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
+    return av.open(file, options=options, metadata_errors="replace")
+
+
 def _decode_open_file(file: BinaryIO, sample_rate: int) -> Iterator[Waveform]:
     try:
-        # An open file, not its name: ffmpeg would take "http://..." or "concat:..." in a name at its word.
-        container = av.open(file, options={"format_whitelist": _FORMATS}, metadata_errors="replace")
+        container = open_container(file)
     except av.error.FFmpegError:  # which one depends on the first format that seemed to fit
         raise AudioError("not audio or video in a known format, or damaged at its beginning") from None
     with container:
@@ -85,9 +97,11 @@ def _decode_open_file(file: BinaryIO, sample_rate: int) -> Iterator[Waveform]:
         if track is None:
             raise AudioError("the file has no audio track")
         _refuse_undecodable(track)
+        _refuse_endless(_stated_s(container, track) or 0.0)
         samples = 0
         for block in _resampled(_frames(container, track), sample_rate):
             samples += len(block)
+            _refuse_endless(samples / sample_rate)
             yield block
         if not samples:
             raise AudioError("the audio track holds no samples")
@@ -105,6 +119,11 @@ def _refuse_undecodable(track: Any) -> None:
         raise AudioError("the audio track is protected (DRM)")
     if track.codec_context is None:
         raise AudioError("the audio track is in a codec that cannot be decoded here")
+
+
+def _refuse_endless(length_s: float) -> None:
+    if length_s > LONGEST_S:
+        raise AudioError(f"the recording is longer than {LONGEST_S / 3600:.0f} hours, or claims to be: split it")
 
 
 def _stated_s(container: Any, track: Any) -> float | None:
@@ -164,6 +183,8 @@ def _resampled(frames: Iterator[Any], sample_rate: int) -> Iterator[Waveform]:
             if stream is not None:
                 yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
             rate = frame.sample_rate
+            if not _SLOWEST_HZ <= rate <= _FASTEST_HZ:
+                raise AudioError(f"the sample rate is {rate} Hz, which is none of speech")
             stream = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32") if rate != sample_rate else None
         assert to_float is not None
         for interleaved in to_float.resample(frame):

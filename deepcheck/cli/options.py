@@ -7,7 +7,8 @@ import typer
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N. auto takes the GPU if there is one.")]
 Jobs = Annotated[
-    int | None, typer.Option(min=1, help="Threads that decode audio; by default one per core.", show_default=False)
+    int | None,
+    typer.Option(min=1, help="Files that are decoded at once; by default one per core.", show_default=False),
 ]
 Data = Annotated[
     Path | None,

@@ -36,6 +36,7 @@ def command(
     resume: options.Resume = True,
     watch: options.Watch = False,
     interval: options.Interval = 2.0,
+    timeout: options.Timeout = 600.0,
     device: Device = "auto",
     jobs: Jobs = None,
 ) -> None:
@@ -93,6 +94,7 @@ def command(
                 prior=prior,
                 device=device,
                 jobs=jobs,
+                timeout_s=timeout,
                 journal=store.home() / "journals",
                 resume=resume,
                 passing=[inputs.sound] if inputs.sound else (),

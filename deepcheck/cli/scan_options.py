@@ -120,6 +120,10 @@ Resume = Annotated[
         rich_help_panel=_NIGHT,
     ),
 ]
+Timeout = Annotated[
+    float,
+    typer.Option(help="Seconds that decoding a file may take; beyond it is given up.", rich_help_panel=_NIGHT),
+]
 Watch = Annotated[
     bool,
     typer.Option("--watch", help="Go on scoring what comes into the folders, until Ctrl-C.", rich_help_panel=_NIGHT),

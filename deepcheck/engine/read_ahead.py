@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from deepcheck.audio import isolated
 from deepcheck.audio.decode import SAMPLE_RATE, Waveform, decode
 from deepcheck.audio.windows import Window, cut
 from deepcheck.errors import AudioError
@@ -17,16 +18,24 @@ Change = Callable[[int, Waveform], Waveform]  # (index, a whole recording) -> th
 
 
 def read_ahead(
-    paths: Sequence[Path], size: int, hop: int, jobs: int, ahead: int, change: Change | None = None
+    paths: Sequence[Path],
+    size: int,
+    hop: int,
+    jobs: int,
+    ahead: int,
+    change: Change | None = None,
+    timeout_s: float | None = None,
 ) -> Iterator[tuple[int, Window | End]]:
     """Windows of all recordings, interleaved, decoded by `jobs` threads at most `ahead` items in advance.
 
     Each recording ends with its length in seconds and its error. With a `change`, its windows are those of
-    the changed recording, for which it is held in memory as a whole.
+    the changed recording, for which it is held in memory as a whole. With `timeout_s` each thread has a process that
+    decodes for it, at most so long for each recording (`isolated.decode`); without, it decodes itself.
     """
     items: queue.Queue[tuple[int, Window | End] | BaseException | None] = queue.Queue(ahead)
     indices = iter(range(len(paths)))
     stop = threading.Event()
+    blocks_of = decode if timeout_s is None else partial(isolated.decode, timeout_s=timeout_s, stop=stop)
 
     def put(item: tuple[int, Window | End] | BaseException | None) -> bool:
         while not stop.is_set():
@@ -45,7 +54,9 @@ def read_ahead(
             for index in indices:  # `next` of one iterator is atomic, so no index is taken twice
                 if stop.is_set():
                     return
-                blocks = decode(paths[index]) if change is None else _changed(index, paths[index], change)
+                blocks = blocks_of(paths[index])
+                if change is not None:
+                    blocks = _changed(index, blocks, change)
                 put((index, _cut_one(blocks, size, hop, partial(put_window, index))))
         except BaseException as error:
             put(error)
@@ -71,8 +82,8 @@ def read_ahead(
             thread.join(timeout=10)  # a process that ends while one is within a decoder is aborted
 
 
-def _changed(index: int, path: Path, change: Change) -> Iterator[Waveform]:
-    yield change(index, np.concatenate(list(decode(path))))
+def _changed(index: int, blocks: Iterator[Waveform], change: Change) -> Iterator[Waveform]:
+    yield change(index, np.concatenate(list(blocks)))
 
 
 def _cut_one(blocks: Iterator[Waveform], size: int, hop: int, put: Callable[[Window], bool]) -> End:

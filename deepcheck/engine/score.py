@@ -150,7 +150,11 @@ class Scorer:
 
 
 def score_together(
-    scorers: Sequence[Scorer], paths: Sequence[Path], jobs: int | None = None, change: Change | None = None
+    scorers: Sequence[Scorer],
+    paths: Sequence[Path],
+    jobs: int | None = None,
+    change: Change | None = None,
+    timeout_s: float | None = None,
 ) -> Generator[tuple[RecordingScores, ...], None, None]:
     """Of every recording the scores of each scorer, as soon as it is whole, in no promised order.
 
@@ -158,7 +162,8 @@ def score_together(
     the first scorer says whether windows are checked, which is done once as well.
 
     `jobs` threads decode while this one computes; memory is bounded by their number and the batch size,
-    not by the length of a recording. A recording that cannot be decoded comes with `error` set.
+    not by the length of a recording. A recording that cannot be decoded comes with `error` set. With `timeout_s`
+    files are from strangers: they are decoded in processes of their own, each for no longer (`isolated.decode`).
 
     `change(index, waveform)` gives what is scored in the place of a recording, (samples,) at 16 kHz; it
     is called in the threads, and the recordings under way are then held in memory as a whole. An
@@ -186,7 +191,8 @@ def score_together(
             if opened[index].ended and not opened[index].waiting:
                 yield _closed(index, paths[index], opened.pop(index), len(scorers))
 
-    for index, item in read_ahead(paths, first.size, first.hop, jobs or cores(), 4 * first.batch_size, change):
+    ahead = 4 * first.batch_size
+    for index, item in read_ahead(paths, first.size, first.hop, jobs or cores(), ahead, change, timeout_s):
         recording = opened.setdefault(index, _Open())
         if isinstance(item, Window):
             recording.waiting += 1

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from deepcheck.audio.decode import SAMPLE_RATE, Waveform, decode
+from deepcheck.audio.decode import SAMPLE_RATE, Waveform
+from deepcheck.audio.isolated import decode
 from deepcheck.engine.model import Model
 from deepcheck.errors import AudioError, DataError
 from deepcheck.explain import EXPLAINERS

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deepcheck.audio.container import Container, describe
+from deepcheck.audio import isolated
+from deepcheck.audio.container import Container
 from deepcheck.audio.quality import Quality
 from deepcheck.engine.model import Model
 from deepcheck.engine.reference import reference_of
@@ -74,27 +75,35 @@ class Panel:
         """What the verdicts rest on; of several models, `models` has one basis each."""
         return self._basis
 
-    def results(self, files: Sequence[Path], jobs: int | None = None) -> Iterator[tuple[int, FileResult]]:
+    def results(
+        self, files: Sequence[Path], jobs: int | None = None, timeout_s: float = isolated.TIMEOUT_S
+    ) -> Iterator[tuple[int, FileResult]]:
         """(index into `files`, result without SHA-256), each as soon as all models are done, in no promised order.
 
         Models with windows of the same length share one pass over the recordings; for each other length they are
-        decoded anew, all passes at the same pace. `jobs` threads decode in each; memory is bounded by their number.
+        decoded anew, all passes at the same pace. `jobs` processes decode in each, a file for `timeout_s` at most;
+        memory is bounded by their number.
 
         Of several models, `windows` are those of the shortest length with the fused scores. There each other model
         says of a window the mean over its own windows, weighted by how much they share with it (where it scored
         nothing of that stretch, what it says of its nearest window).
         """
-        for index, scores in self._scores(files, jobs):
-            container = describe(files[index]) if scores[0].error is None else None
+        for index, scores in self._scores(files, jobs, timeout_s):
+            container = isolated.describe(files[index]) if scores[0].error is None else None
             if len(scores) == 1:
                 yield index, self._alone(scores[0], container)
             else:
                 yield index, self._together(scores, container)
 
-    def _scores(self, files: Sequence[Path], jobs: int | None) -> Iterator[tuple[int, list[RecordingScores]]]:
+    def _scores(
+        self, files: Sequence[Path], jobs: int | None, timeout_s: float
+    ) -> Iterator[tuple[int, list[RecordingScores]]]:
         waiting: dict[int, dict[int, RecordingScores]] = {}
         with ExitStack() as stack:
-            passes = [stack.enter_context(closing(score_together(group, files, jobs))) for group in self._scorers]
+            passes = [
+                stack.enter_context(closing(score_together(group, files, jobs, timeout_s=timeout_s)))
+                for group in self._scorers
+            ]
             # One of each in turn: none gets ahead of the others by more than its threads have under way.
             for turn in zip(*passes, strict=True):
                 for group, found in zip(self._groups, turn, strict=True):

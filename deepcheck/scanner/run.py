@@ -6,7 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
+from deepcheck.audio import isolated
+from deepcheck.audio.isolated import GIVEN_UP, TIMEOUT_S
 from deepcheck.engine.model import Model, load
+from deepcheck.errors import ConfigError
 from deepcheck.scanner.discover import Found, discover
 from deepcheck.scanner.journal import Journal
 from deepcheck.scanner.judge import UNREADABLE
@@ -28,6 +31,7 @@ def scan(
     prior: float = 0.5,
     device: str = "auto",
     jobs: int | None = None,
+    timeout_s: float = TIMEOUT_S,
     shard: str | Shard | None = None,
     journal: Path | None = None,
     resume: bool = True,
@@ -52,6 +56,7 @@ def scan(
         prior=prior,
         device=device,
         jobs=jobs,
+        timeout_s=timeout_s,
         journal=journal,
         resume=resume,
     ) as running:
@@ -69,12 +74,13 @@ class Scan:
     `model` is a name, a file, `hf:owner/name` or what `load` returned, or several of these (`panel.Panel` says how they
     judge together); without one the current model. `labels` say what those of a model of the hub mean, such as
     `spoof=fake,bonafide=real`. `threshold` replaces the log-likelihood ratio at or below which a recording is called
-    spoof; `prior` is the probability of spoof before anything was heard, and changes `p_spoof` alone. `jobs` threads
-    decode.
+    spoof; `prior` is the probability of spoof before anything was heard, and changes `p_spoof` alone. `jobs` processes
+    decode, and none works at a file for longer than `timeout_s` (`isolated.decode`).
 
     `journal` is a folder in which results are remembered file by file (`journal.Journal`; the command line takes
     `store.home() / "journals"`); files that have not changed since are then not scored again, in this scan or a
-    later one, unless `resume` is false. Those in `passing` are left out of it: they will not be there again.
+    later one, unless `resume` is false. Those in `passing` are left out of it, since they will not be there again, and
+    those that the decoder gave up, which says little of their content.
 
     Raises `DeepcheckError` where no file could be scored at all: no such model or device, a prior outside (0, 1).
     """
@@ -88,16 +94,21 @@ class Scan:
         prior: float = 0.5,
         device: str = "auto",
         jobs: int | None = None,
+        timeout_s: float = TIMEOUT_S,
         journal: Path | None = None,
         resume: bool = True,
         passing: Collection[Path] = (),
     ) -> None:
+        if not timeout_s > 0:
+            raise ConfigError(f"The time limit for a file is {timeout_s:g} s.", "Give more than 0.")
+        isolated.warm()
         many = [model] if model is None or isinstance(model, str | Path | Model) else model
         self.models = [one if isinstance(one, Model) else load(one, labels=labels) for one in many]
         self.panel = Panel(self.models, threshold=threshold, prior=prior, device=device)
         self.basis = self.panel.basis()
         self.tally = Tally()
         self._jobs = jobs
+        self._timeout_s = timeout_s
         self._resume = resume
         self._passing = frozenset(passing)
         self._journal = Journal(journal, self.basis) if journal is not None else None
@@ -139,7 +150,7 @@ class Scan:
                 self.tally.size += now.size if now else 0
             else:
                 yield self._take(known, None)
-        for index, result in self.panel.results([path for path, _ in pending], self._jobs):
+        for index, result in self.panel.results([path for path, _ in pending], self._jobs, self._timeout_s):
             path, before = pending[index]
             yield self._take(self._sealed(result, before), before.size if before else 0)
 
@@ -158,7 +169,8 @@ class Scan:
         result = replace(result, sha256=digest(result.path))
         if _content(stamp(result.path)) != _content(before):  # still being copied: neither would be its own
             return FileResult(result.path, UNREADABLE, reason="the file changed while it was read")
-        if self._journal is not None and before is not None and result.path not in self._passing:
+        passing = result.path in self._passing or GIVEN_UP in (result.reason or "")
+        if self._journal is not None and before is not None and not passing:
             self._journal.add(before, result)
         return result
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from conftest import speechlike, write_wav
 
+from deepcheck.audio import isolated
 from deepcheck.audio.container import describe
 from deepcheck.audio.quality import Quality
 from deepcheck.card import Card, DetectorSpec
 from deepcheck.detectors.base import Detector
-from deepcheck.engine import read_ahead
 from deepcheck.engine.bands import UNFAMILIAR
 from deepcheck.engine.dev_scores import DevScores
 from deepcheck.engine.model import Model
@@ -254,8 +254,8 @@ def test_own_threshold_is_one_for_the_whole(files):
 
 def test_models_with_the_same_windows_share_a_pass(files, monkeypatch):
     decoded = []
-    real = read_ahead.decode
-    monkeypatch.setattr(read_ahead, "decode", lambda path: (decoded.append(path), real(path))[1])
+    real = isolated.decode
+    monkeypatch.setattr(isolated, "decode", lambda path, **how: (decoded.append(path), real(path, **how))[1])
     run(Panel([model("a"), model("b", gain=1.0), model("c")], device="cpu"), files)
     assert sorted(decoded) == sorted(files)
     decoded.clear()

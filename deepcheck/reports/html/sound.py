@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from deepcheck.audio.decode import SAMPLE_RATE, Waveform, decode
+from deepcheck.audio.decode import SAMPLE_RATE, Waveform
+from deepcheck.audio.isolated import decode
 from deepcheck.errors import AudioError
 from deepcheck.files import sha256
 
