@@ -31,8 +31,10 @@ def replacing(path: Path) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a full disk does not say what did not fit
         raise
 
 
@@ -44,6 +46,27 @@ def write_atomically(path: Path, data: bytes | str) -> None:
         return
     with replacing(path) as place:
         place.write_bytes(content)
+
+
+@contextmanager
+def held(path: Path) -> Iterator[bool]:
+    """Whether this process alone holds the lock file `path` for the block; the system lets go of it with the process.
+
+    The empty file stays, since whoever removed it could take it from under the next one. Where files cannot be locked
+    (Windows, some network drives), always true.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        except (ImportError, OSError):
+            pass
+        yield True
 
 
 def sha256(path: Path) -> str:

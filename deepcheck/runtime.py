@@ -1,7 +1,8 @@
 """Where and how numbers are computed: device, precision and cores."""
 
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from deepcheck.errors import ConfigError
+from deepcheck.errors import ConfigError, DeepcheckError
 
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16")
@@ -76,6 +77,29 @@ def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
 def full_float32() -> AbstractContextManager[None]:
     """Convolutions and recurrences in all 24 bits: by default cuDNN rounds float32 to 11 (TF32) on newer GPUs."""
     return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+
+
+@contextmanager
+def device_errors(device: torch.device) -> Iterator[None]:
+    """`DeepcheckError` for what fails within the block on a GPU: its memory, its driver, its kernels.
+
+    Nothing is computed anew on the CPU instead: the scores of one run would then come from two kinds of arithmetic.
+    """
+    try:
+        yield
+    except RuntimeError as error:  # torch raises it for everything, and children of it for memory and driver
+        if device.type == "cpu":
+            raise
+        first = str(error).strip().splitlines()[0][:200]
+        if isinstance(error, torch.OutOfMemoryError):
+            raise DeepcheckError(
+                f"The memory of {device} does not suffice ({first}).",
+                "End what else uses it, or take --device cpu. What is finished is kept: the same command goes on.",
+            ) from error
+        raise DeepcheckError(
+            f"{device} failed ({first}).",
+            "Take --device cpu, or try again. What is finished is kept: the same command goes on.",
+        ) from error
 
 
 def cores() -> int:

@@ -4,8 +4,6 @@ Exit codes: 0 done; 1 error; 2 wrong usage; 3 done, but some files could not be 
 130 interrupted (Ctrl-C), 143 terminated (SIGTERM).
 """
 
-import os
-import sys
 from enum import IntEnum
 from typing import Annotated, Any
 
@@ -46,7 +44,9 @@ class _Guarded(TyperGroup):
             raise typer.Exit(exit_code(stop)) from None
         except BrokenPipeError:
             # Whoever read our output has gone (`| head`): nothing more to say, not even at shutdown.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            from deepcheck.cli.console import drop_stdout
+
+            drop_stdout()
             raise typer.Exit(Exit.DONE) from None
         except OSError as error:  # a full disk, a folder that must not be written to
             if ctx.params.get("debug"):

@@ -19,6 +19,7 @@ from deepcheck.engine.processes import is_main
 from deepcheck.engine.stages import STAGE_FILES
 from deepcheck.engine.train import train
 from deepcheck.errors import ModelError
+from deepcheck.files import held
 
 
 def as_overrides(flags: Mapping[str, Any]) -> list[str]:
@@ -52,8 +53,20 @@ def conduct(
     """Train what `config` says, going on where an unfinished run of that name was, and store the model.
 
     Of a schedule the checkpoint of every stage is kept in the folder of the run, of folds `FOLD_FILES`. `ModelError`
-    if there is a model of that name and `fresh` is not set.
+    if there is a model of that name and `fresh` is not set, or if another training of that name is under way.
     """
+    if not is_main():  # one of several processes of one training
+        return _conduct(config, fresh, output, tensorboard)
+    run_dir = store.run_dir(config.name)
+    with held(run_dir.parent / f".{run_dir.name}.lock") as alone:
+        if not alone:
+            raise ModelError(
+                f'Another training of "{config.name}" is under way.', "Wait for it, or choose another --name."
+            )
+        return _conduct(config, fresh, output, tensorboard)
+
+
+def _conduct(config: TrainConfig, fresh: bool, output: Path | None, tensorboard: Path | None) -> Checkpoint:
     place = store.place_of(config.name)
     run_dir = store.run_dir(config.name)
     if is_main() and fresh:

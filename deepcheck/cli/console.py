@@ -1,5 +1,6 @@
 """What goes to the terminal: results to stdout, everything else to stderr."""
 
+import os
 import sys
 from functools import cache
 from pathlib import Path
@@ -32,6 +33,11 @@ class _Stdout(Console):
 def show(renderable: Any) -> None:
     """A table or the like on stdout, as wide as the terminal, 120 columns in a pipe."""
     _Stdout(highlight=False, width=None if sys.stdout.isatty() else 120).print(renderable)
+
+
+def drop_stdout() -> None:
+    """For when nobody reads it any more: what is still to be said there goes nowhere, at the very end as well."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def deliver(text: str, output: Path | None) -> None:

@@ -58,7 +58,7 @@ def command(
       deepcheck scan inbox --watch --output report.html
     """
     from deepcheck import store
-    from deepcheck.cli.console import say
+    from deepcheck.cli.console import drop_stdout, say
     from deepcheck.cli.progress import scanning
     from deepcheck.cli.scan_delivery import Delivery, shows_pictures
     from deepcheck.cli.scan_inputs import gathered
@@ -111,7 +111,10 @@ def command(
         report = running.report()
         if stop is not None and not len(report):
             raise stop
-        deliver(report, [target for target in wanted if not (watch and is_streamed(target))])
+        try:
+            deliver(report, [target for target in wanted if not (watch and is_streamed(target))])
+        except BrokenPipeError:  # `| head`; what was found still decides the exit code
+            drop_stdout()
     if not quiet and all(target.path is not None for target in wanted):
         counts = report.counts()
         say(

@@ -16,7 +16,7 @@ from deepcheck.engine.read_ahead import Change, read_ahead
 from deepcheck.engine.reference import Reference
 from deepcheck.errors import ConfigError
 from deepcheck.metrics.calibration import Calibration
-from deepcheck.runtime import autocast, cores, full_float32, move, pick_device, pick_dtype
+from deepcheck.runtime import autocast, cores, device_errors, full_float32, move, pick_device, pick_dtype
 
 _GPU_BATCH = 64
 _IDENTITY = Calibration(1.0, 0.0)
@@ -102,7 +102,8 @@ class Scorer:
         self.device = pick_device(device) if isinstance(device, str) else device
         self.dtype = pick_dtype(precision, self.device)
         self.detector = detector
-        move(detector, self.device)
+        with device_errors(self.device):
+            move(detector, self.device)
         self.calibration = calibration or _IDENTITY
         self.batch_size = batch_size or (_GPU_BATCH if self.device.type == "cuda" else detector.cpu_batch)
         self.check = check
@@ -113,13 +114,13 @@ class Scorer:
 
     def logits(self, windows: NDArray[np.float32]) -> NDArray[np.float64]:
         """(batch, samples) -> (batch,) logits; the detector must be in eval mode."""
-        with torch.inference_mode(), autocast(self.device, self.dtype), full_float32():
+        with device_errors(self.device), torch.inference_mode(), autocast(self.device, self.dtype), full_float32():
             scores: NDArray[np.float64] = self.detector.score(self._whole(windows)).double().cpu().numpy()
         return scores[: len(windows)]
 
     def embeddings(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(batch, samples) -> (batch,) logits as `logits` gives them, and the (batch, values) they are made from."""
-        with torch.inference_mode(), autocast(self.device, self.dtype), full_float32():
+        with device_errors(self.device), torch.inference_mode(), autocast(self.device, self.dtype), full_float32():
             embedding = self.detector.embedded(self.detector.features(self._whole(windows)))
             scores = self.detector.logit_of(embedding)
             return scores.double().cpu().numpy()[: len(windows)], embedding.double().cpu().numpy()[: len(windows)]

@@ -11,36 +11,12 @@ import warnings
 import numpy as np
 import pytest
 from conftest import speechlike, write_wav
+from odd_decoder import ODD
 
 from deepcheck.audio import container, isolated
 from deepcheck.audio import decode as here
 from deepcheck.audio.decode import read
 from deepcheck.errors import AudioError
-
-# A decoder that does with a file what its name says, in place of the real one.
-ODD = """
-import os, signal, sys, time
-sys.path[:] = {path!r}
-from deepcheck.audio import worker
-honest = worker.decode
-
-def odd(path, sample_rate):
-    name = os.path.basename(path)
-    for number, block in enumerate(honest(path, sample_rate)):
-        yield block
-        if name.startswith("crash") or (name.startswith("once") and not os.path.exists(path + ".seen")):
-            open(path + ".seen", "w").close()
-            os.kill(os.getpid(), signal.SIGSEGV)
-        while name.startswith("hang"):
-            time.sleep(1)
-        if name.startswith("greedy"):
-            bytearray(4 << 30)
-        if name.startswith("odd"):
-            raise LookupError("no such thing")
-
-worker.decode = odd
-worker.main()
-"""
 
 
 @pytest.fixture

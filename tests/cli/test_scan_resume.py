@@ -24,15 +24,15 @@ def inbox(tmp_path, monkeypatch, stored_model) -> Path:
 @pytest.fixture
 def decoded(monkeypatch) -> list[str]:
     """The names of the files that were decoded."""
-    from deepcheck.engine import read_ahead
+    from deepcheck.audio import isolated
 
-    names, real = [], read_ahead.decode
+    names, real = [], isolated.decode
 
-    def counting(path, *arguments):
+    def counting(path, **how):
         names.append(Path(path).name)
-        return real(path, *arguments)
+        return real(path, **how)
 
-    monkeypatch.setattr(read_ahead, "decode", counting)
+    monkeypatch.setattr(isolated, "decode", counting)
     return names
 
 
