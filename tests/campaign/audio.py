@@ -117,8 +117,9 @@ def _scanned(folder: Path, what: Path, model: Path, tally: Tally) -> list[dict[s
         overdue.start()
         assert process.stdin is not None
         assert process.stderr is not None
-        process.stdin.write(os.fsencode(what) + b"\0")
-        process.stdin.close()
+        with suppress(BrokenPipeError):  # it has ended already
+            process.stdin.write(os.fsencode(what) + b"\0")
+            process.stdin.close()
         said = process.stderr.read().decode(errors="replace")
         _, status, used = os.wait4(process.pid, 0)  # of the process and of its workers, whichever needed most
         process.returncode = os.waitstatus_to_exitcode(status)

@@ -4,6 +4,7 @@ import itertools
 import struct
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 
@@ -127,12 +128,21 @@ def _utf8(number: int) -> bytes:
 
 
 def _crc(data: bytes, bits: int, polynomial: int) -> int:
-    remainder, top = 0, 1 << bits
+    table, remainder, mask = _remainders(bits, polynomial), 0, (1 << bits) - 1
     for byte in data:
-        remainder ^= byte << (bits - 8)
+        remainder = (remainder << 8 & mask) ^ table[(remainder >> bits - 8) ^ byte]
+    return remainder
+
+
+@cache
+def _remainders(bits: int, polynomial: int) -> list[int]:
+    table = []
+    for byte in range(256):
+        remainder = byte << bits - 8
         for _ in range(8):
-            remainder = (remainder << 1) ^ (polynomial | top if remainder & top >> 1 else 0)
-    return remainder & (top - 1)
+            remainder = (remainder << 1) ^ (polynomial | 1 << bits if remainder >> bits - 1 & 1 else 0)
+        table.append(remainder)
+    return table
 
 
 def streams(count: int) -> bytes:
