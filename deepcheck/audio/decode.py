@@ -45,6 +45,7 @@ _SLOWEST_HZ, _FASTEST_HZ = (
     1_000,
     1_000_000,
 )  # from 1 Hz, each sample would become a second
+_LEAST_BYTES_PER_S = 25  # the leanest speech codecs take three times as many, silence between words included
 _UNKNOWN_SIZE = 0x7FFFF000  # what a recorder that cannot rewind writes into a wav: this or more, or nothing
 _DAMAGED_SHARE = 0.1  # of all packets; a few bad ones (tags at the end of an mp3) are ordinary
 
@@ -102,6 +103,8 @@ def _decode_open_file(file: BinaryIO, sample_rate: int) -> Iterator[Waveform]:
         for block in _resampled(_frames(container, track), sample_rate):
             samples += len(block)
             _refuse_endless(samples / sample_rate)
+            if samples > 3600 * sample_rate and file.tell() < _LEAST_BYTES_PER_S * samples / sample_rate:
+                raise AudioError("the file is a bomb: no recording puts hours of sound into so few bytes")
             yield block
         if not samples:
             raise AudioError("the audio track holds no samples")

@@ -10,6 +10,7 @@ import warnings
 
 import numpy as np
 import pytest
+from campaign.oddities import silence
 from conftest import speechlike, write_wav
 from odd_decoder import ODD
 
@@ -168,6 +169,19 @@ def test_a_file_cannot_bring_the_decoder_back_into_this_process(tmp_path, voice,
     monkeypatch.setattr(sys, "executable", "")
     monkeypatch.setattr(here, "decode", None)
     assert reason(path).startswith("decoding was given up: no process for it can be started")
+
+
+@pytest.mark.parametrize(
+    ("length_s", "stated_s", "said"),
+    [
+        (5_000.0, 0.0, "the file is a bomb: no recording puts hours of sound into so few bytes"),
+        (8.0, 864_000.0, "the recording is longer than 48 hours, or claims to be: split it"),
+    ],
+)
+def test_bombs(tmp_path, length_s, stated_s, said):
+    path = tmp_path / "x.flac"
+    path.write_bytes(silence(length_s, stated_s))
+    assert reason(path) == said
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
