@@ -41,10 +41,7 @@ _FORMATS = (
 _STATES_LENGTH = {"flac", "aiff", "au", "mov,mp4,m4a,3gp,3g2,mj2"}
 LONGEST_S = 48 * 3600.0
 """What decodes to more is refused: a few kilobytes can claim ten days, and be as long."""
-_SLOWEST_HZ, _FASTEST_HZ = (
-    1_000,
-    1_000_000,
-)  # from 1 Hz, each sample would become a second
+_SLOWEST_HZ, _FASTEST_HZ = 1_000, 1_000_000  # from 1 Hz, each sample would become a second
 _LEAST_BYTES_PER_S = 25  # the leanest speech codecs take three times as many, silence between words included
 _UNKNOWN_SIZE = 0x7FFFF000  # what a recorder that cannot rewind writes into a wav: this or more, or nothing
 _DAMAGED_SHARE = 0.1  # of all packets; a few bad ones (tags at the end of an mp3) are ordinary

@@ -260,10 +260,7 @@ def test_out_of_memory_and_crash_in_a_worker(inbox, monkeypatch):
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (
-            torch.OutOfMemoryError("CUDA out of memory"),
-            "The memory of cuda:0 does not suffice",
-        ),
+        (torch.OutOfMemoryError("CUDA out of memory"), "The memory of cuda:0 does not suffice"),
         (RuntimeError("CUDA error: an illegal memory access was encountered\nmore"), "cuda:0 failed (CUDA error"),
     ],
 )
