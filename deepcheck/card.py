@@ -110,8 +110,8 @@ def _check(card: Card) -> None:
     if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
         raise ValueError("a figure is no finite number")
     widths = [*card.widths.values(), *card.grown_from.values()]
-    if not all(type(width) is int and 0 < width <= 1 << 20 for width in widths):
-        raise ValueError("a width is no whole number above 0")
+    if not all(type(width) is int and 0 <= width <= 1 << 20 for width in widths):
+        raise ValueError("a width is no whole number from 0 up")
     if card.calibration is not None and card.calibration.scale <= 0:
         raise ValueError("the calibration is upside down")
     if len(card.bands) > 100:

@@ -99,9 +99,10 @@ def _halved(tensor: Tensor) -> Tensor:
 
 
 def describe_widths(detector: Detector) -> dict[str, int]:
-    """The widths to put into a card: those that differ from the spec's own."""
+    """The widths to put into a card, in the order in which they are to be restored: those that differ from the spec's
+    own, and all of what the spec does not have, such as the heads of an added block."""
     plain = widths_of(build_unfilled(detector.spec).groups())
-    return {name: width for name, width in widths_of(detector.groups()).items() if width != plain[name]}
+    return {name: width for name, width in widths_of(detector.groups()).items() if width != plain.get(name)}
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:

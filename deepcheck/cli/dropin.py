@@ -79,7 +79,7 @@ class Growth:
         """Which groups grow; tells the signals if these decide."""
         groups = parent.build().groups()
         stage = self.stage
-        layers = layers_named(stage.layer, groups, self.seed, trials and (lambda: self._signals(parent, trials())))
+        layers = layers_named(stage.layer, groups, self.seed, trials and (lambda: self._signals(parent, trials())), stage.part)
         return plan(groups, layers, stage.neurons, stage.part)
 
     def probe(self, trials: Protocol) -> Callable[[Detector], Probe]:

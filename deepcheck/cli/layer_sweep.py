@@ -41,7 +41,7 @@ def run_sweep(
     config = growth.training(start, parent.card, name)
     groups = parent.build().groups()
     stage, training = growth.stages()
-    layers = choose_layers(stage.layer, groups, growth.seed)
+    layers = choose_layers(stage.layer, groups, growth.seed, stage.part)
     plan(groups, layers, stage.neurons, stage.part)  # refuses before a night is spent
     trials = None
     if test is not None or test_subset is not None:

@@ -87,7 +87,7 @@ def command(
     entry = store.resolve(model)
     parent = load_checkpoint(entry.path).named(entry.name)
     groups = parent.build().groups()
-    ask = Ask(choose_layers(layer, groups, seed), part, neurons, fraction)
+    ask = Ask(choose_layers(layer, groups, seed, part), part, neurons, fraction)
     pools = pools_of(groups, ask, scope, parent.card.grown_from, criterion)
     where = scope if layer == "all" and scope != "layer" else layer.replace(",", "+")
     what = f"{where}x{neurons or fraction}" if neurons or fraction else NEWEST if criterion == NEWEST else scope

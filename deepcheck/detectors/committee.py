@@ -92,8 +92,9 @@ def _within(prefix: str, layers: int, group: UnitGroup) -> UnitGroup:
         name=prefix + group.name,
         layer=layers + group.layer,
         spans=tuple(replace(span, tensor=prefix + span.tensor) for span in group.spans),
-        outlet=replace(group.outlet, module=prefix + group.outlet.module),
+        outlet=group.outlet and replace(group.outlet, module=prefix + group.outlet.module),
         sizes=tuple((prefix + path, per_unit) for path, per_unit in group.sizes),
+        stack=group.stack and replace(group.stack, path=prefix + group.stack.path),
     )
 
 

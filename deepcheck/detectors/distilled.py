@@ -22,6 +22,7 @@ from deepcheck.audio.decode import SAMPLE_RATE
 from deepcheck.card import DetectorSpec
 from deepcheck.detectors.attention import AttentionMaps, attention_of
 from deepcheck.detectors.base import Detector, Part
+from deepcheck.detectors.expansion import groups_with_blocks, maps_by_layer, no_blocks
 from deepcheck.errors import ConfigError, ModelError
 from deepcheck.plasticity.groups import attention_heads, ffn_neurons, head_dimensions
 from deepcheck.plasticity.units import UnitGroup
@@ -91,6 +92,7 @@ class Distilled(Detector):
         self.standardise = Standardise(self.cnn.values)
         self.projection = nn.Linear(self.cnn.values, width)
         self.layers = nn.ModuleList(Layer(width, heads, neurons) for _ in range(layers))
+        self.blocks = no_blocks(layers)
         self.layer_weights = nn.Parameter(torch.zeros(layers)) if pool == "layers" else None
         self.dropout = nn.Dropout(dropout)
         self.pool, self.lags = pool, tuple(lags)
@@ -127,11 +129,14 @@ class Distilled(Detector):
         """The convolutions, (batch, 2, 161, frames) -> (batch, values, frames / 2), and all else in front of the head,
         -> (batch, values): 2 + lags for each of `width` with `last` and `layers`, for 1,024 more with `both`, for the
         `width` of each layer and 1,024 with `all`."""
-        heads = [self.get_submodule(f"layers.{i}.attention").num_heads for i in range(len(self.layers))]
+        heads = [self.get_submodule(path).num_heads for path in self._attentions()]
         behind = [p for name, p in self.named_parameters() if not name.startswith(("cnn.", "head."))]
+        blocks = [len(list(own.children())) for own in self.blocks]
+        with_blocks = f" and {blocks} blocks" if any(blocks) else ""
+        read = f"{self.pool} {self.lags or ''}".rstrip()
         return [
             Part("convolutions", self._convolved, list(self.cnn.parameters()), 2 * _HOP),
-            Part(f"layers of {heads} heads, read by {self.pool} {self.lags or ''}".rstrip(), self._read, behind, 0),
+            Part(f"layers of {heads} heads{with_blocks}, read by {read}", self._read, behind, 0),
         ]
 
     def _convolved(self, features: Tensor) -> Tensor:
@@ -155,8 +160,10 @@ class Distilled(Detector):
         x = self.projection(self.standardise(convolved))
         x = x + _positions(x.shape[1], x.shape[2], x.device).to(x.dtype)
         states = []
-        for layer in self.layers:
+        for layer, blocks in zip(self.layers, self.blocks, strict=True):
             x = layer(x)
+            for block in blocks.children():
+                x = block(x)
             states.append(x)
         return states
 
@@ -176,24 +183,28 @@ class Distilled(Detector):
 
     def attention_maps(self, waveform: Tensor) -> AttentionMaps:
         """What the transformer layers attend to, 50 steps a second."""
-        with attention_of(self.get_submodule(f"layers.{i}.attention") for i in range(len(self.layers))) as maps:
+        with attention_of(map(self.get_submodule, self._attentions())) as maps:
             convolved = self.convolved(self.features(waveform))
             states = self.states(convolved)
         read = states if self.pool in ("layers", "all") else states[-1:]
+        maps = maps_by_layer(maps, self.blocks)
         return AttentionMaps(maps, read, lambda states: self.logit_of(self.pooled(states, convolved)))
 
     def groups(self) -> list[UnitGroup]:
-        """Of each transformer layer the heads, the dimensions inside them, and the feed-forward neurons."""
-        groups = []
-        for i in range(len(self.layers)):
-            path = f"layers.{i}"
-            attention = f"{path}.attention"
-            groups += [
-                attention_heads(self, f"{attention}.heads", layer=i + 1, attention=attention),
-                head_dimensions(self, f"{attention}.head-dims", layer=i + 1, attention=attention),
-                ffn_neurons(self, f"{path}.ffn", layer=i + 1, up=f"{path}.up", down=f"{path}.down"),
-            ]
-        return groups
+        """Of each transformer layer the heads, the dimensions inside them, the feed-forward neurons, and blocks."""
+        return groups_with_blocks(self, "layers", "blocks", self.projection.out_features, self._groups_of)
+
+    def _groups_of(self, path: str, number: int) -> list[UnitGroup]:
+        attention = f"{path}.attention"
+        return [
+            attention_heads(self, f"{attention}.heads", layer=number, attention=attention),
+            head_dimensions(self, f"{attention}.head-dims", layer=number, attention=attention),
+            ffn_neurons(self, f"{path}.ffn", layer=number, up=f"{path}.up", down=f"{path}.down"),
+        ]
+
+    def _attentions(self) -> list[str]:
+        """The paths of all attention modules, in the order in which they run."""
+        return [group.name.removesuffix(".heads") for group in self.groups() if group.part == "heads"]
 
     def cam_target(self) -> nn.Module:
         """The convolutions: (batch, 256, 4 bands, frames / 2)."""

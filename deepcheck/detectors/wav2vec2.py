@@ -11,6 +11,7 @@ from deepcheck.card import DetectorSpec
 from deepcheck.detectors.attention import AttentionMaps, attention_of
 from deepcheck.detectors.base import Detector
 from deepcheck.detectors.encoder_config import allowed
+from deepcheck.detectors.expansion import expanded, groups_with_blocks, maps_by_layer, no_blocks
 from deepcheck.errors import ConfigError, ModelError
 from deepcheck.plasticity.groups import attention_heads, ffn_neurons, head_dimensions
 from deepcheck.plasticity.units import UnitGroup
@@ -63,6 +64,7 @@ class Wav2Vec2(Detector):
         )
         self.window_s = window_s
         self.pool = pool
+        self.blocks = no_blocks(self.encoder.config.num_hidden_layers)
         self.layer_weights = nn.Parameter(torch.zeros(self.encoder.config.num_hidden_layers))
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(self.encoder.config.hidden_size, 1)
@@ -92,19 +94,21 @@ class Wav2Vec2(Detector):
     def outputs(self, features: Tensor) -> list[Tensor]:
         """(batch, channels, frames) -> the last output, or that of each layer: (batch, frames, hidden) each."""
         hidden, _ = self.encoder.feature_projection(features.transpose(1, 2))
-        if self.pool == "mean":
-            return [self.encoder.encoder(hidden).last_hidden_state]
-        outputs: list[Tensor] = []
-        hooks = [
-            layer.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
-            for layer in self.encoder.encoder.layers
-        ]
-        try:
-            self.encoder.encoder(hidden)
-        finally:
-            for hook in hooks:
-                hook.remove()
-        return outputs
+        # What the blocks give comes before anybody looks at what their layer gives.
+        with expanded(self.encoder.encoder.layers, self.blocks):
+            if self.pool == "mean":
+                return [self.encoder.encoder(hidden).last_hidden_state]
+            outputs: list[Tensor] = []
+            hooks = [
+                layer.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
+                for layer in self.encoder.encoder.layers
+            ]
+            try:
+                self.encoder.encoder(hidden)
+            finally:
+                for hook in hooks:
+                    hook.remove()
+            return outputs
 
     def pooled(self, outputs: Sequence[Tensor]) -> Tensor:
         """What `outputs` gives -> (batch, frames, hidden)."""
@@ -115,28 +119,25 @@ class Wav2Vec2(Detector):
 
     def attention_maps(self, waveform: Tensor) -> AttentionMaps:
         """What the layers of the encoder attend to, 50 frames a second."""
-        with attention_of(layer.attention for layer in self.encoder.encoder.layers) as maps:
+        attentions = [group.name.removesuffix(".heads") for group in self.groups() if group.part == "heads"]
+        with attention_of(map(self.get_submodule, attentions)) as maps:
             outputs = self.outputs(self.features(waveform))
+        maps = maps_by_layer(maps, self.blocks)
         return AttentionMaps(maps, outputs, lambda states: self.logit_of(self.pooled(states).mean(1)))
 
     def groups(self) -> list[UnitGroup]:
-        """Of each layer the heads, the dimensions inside them, and the neurons of the feed-forward part."""
-        groups = []
-        for i in range(len(self.encoder.encoder.layers)):
-            path = f"encoder.encoder.layers.{i}"
-            attention = f"{path}.attention"
-            groups += [
-                attention_heads(self, f"{attention}.heads", layer=i + 1, attention=attention),
-                head_dimensions(self, f"{attention}.head-dims", layer=i + 1, attention=attention),
-                ffn_neurons(
-                    self,
-                    f"{path}.ffn",
-                    layer=i + 1,
-                    up=f"{path}.feed_forward.intermediate_dense",
-                    down=f"{path}.feed_forward.output_dense",
-                ),
-            ]
-        return groups
+        """Of each layer the heads, the dimensions inside them, the neurons of the feed-forward part, and blocks."""
+        width = self.encoder.config.hidden_size
+        return groups_with_blocks(self, "encoder.encoder.layers", "blocks", width, self._groups_of)
+
+    def _groups_of(self, path: str, number: int) -> list[UnitGroup]:
+        attention = f"{path}.attention"
+        up, down = (f"{path}.feed_forward.{part}_dense" for part in ("intermediate", "output"))
+        return [
+            attention_heads(self, f"{attention}.heads", layer=number, attention=attention),
+            head_dimensions(self, f"{attention}.head-dims", layer=number, attention=attention),
+            ffn_neurons(self, f"{path}.ffn", layer=number, up=up, down=down),
+        ]
 
     def cam_target(self) -> nn.Module:
         """The last encoder layer."""

@@ -41,7 +41,7 @@ def layer_signals(
     detector = parent.build()
     groups = detector.groups()
     before = sum(parameter.numel() for parameter in detector.parameters())
-    changes = plan(groups, choose_layers("all", groups), neurons, part)
+    changes = plan(groups, choose_layers("all", groups, part=part), neurons, part)
     costs = {}
     generator = torch.Generator().manual_seed(seed_of("grow", seed))
     for change in changes:
@@ -62,13 +62,14 @@ def layers_named(
     groups: Sequence[UnitGroup],
     seed: int,
     signals: Callable[[], list[Signal]] | None = None,
+    part: str | None = None,
 ) -> list[int]:
     """The layers of `choose_layers`; or, for `auto`, the one of the strongest of `signals`.
 
     `ConfigError` if there are none for want of data.
     """
     if text != AUTO:
-        return choose_layers(text, groups, seed)
+        return choose_layers(text, groups, seed, part)
     if signals is None:
         raise ConfigError("--layer auto looks at the gradients on data.", "Give --data, or name a layer.")
     return [signals()[0].layer]
@@ -82,4 +83,10 @@ def _signal(detector: Detector, change: Change, parameters: int, batches: int) -
         if span.reads and gradient is not None:
             new = span.split(gradient / batches).narrow(span.dim + 1, change.group.width, change.units)
             square += float(new.double().square().sum())
+    if group.stack is not None:
+        for unit in range(change.group.width, change.group.width + change.units):
+            outlet = detector.get_submodule(f"{group.stack.path}.{unit}.{group.stack.outlet}")
+            for parameter in outlet.parameters():
+                if parameter.grad is not None:
+                    square += float((parameter.grad / batches).double().square().sum())
     return Signal(group.layer, group.part, parameters, square / parameters)

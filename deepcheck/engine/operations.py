@@ -36,7 +36,7 @@ def grow(
     probe = None if trials is None else lambda detector: _probe(detector, trials, recordings, seed)
     groups = parent.build().groups()
     signals = None if probe is None else lambda: layer_signals(parent, neurons, part, probe, seed)
-    changes = plan(groups, layers_named(layer, groups, seed, signals), neurons, part)
+    changes = plan(groups, layers_named(layer, groups, seed, signals, part), neurons, part)
     return grown(parent, changes, name=name, init=init, seed=seed, probe=probe)
 
 
@@ -61,7 +61,7 @@ def prune(
     """
     parent = _checkpoint(model)
     groups = parent.build().groups()
-    ask = Ask(choose_layers(layer, groups, seed), part, neurons, fraction)
+    ask = Ask(choose_layers(layer, groups, seed, part), part, neurons, fraction)
     pools = pools_of(groups, ask, scope, parent.card.grown_from, criterion)
     looks = trials is not None and criterion not in DATA_FREE
     probe = (lambda detector: _probe(detector, trials, recordings, seed)) if looks else None

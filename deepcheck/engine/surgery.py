@@ -14,7 +14,7 @@ from deepcheck.checkpoint import Checkpoint, describe_widths
 from deepcheck.detectors.base import Detector, parameter_count
 from deepcheck.engine.reference import REFERENCE, is_reference
 from deepcheck.errors import ConfigError, DataError
-from deepcheck.plasticity.criteria import DATA_FREE
+from deepcheck.plasticity.criteria import DATA_FREE, PAIRWISE
 from deepcheck.plasticity.growth import group_named, grow, prune
 from deepcheck.plasticity.inits import EXACT, Context
 from deepcheck.plasticity.plan import Change
@@ -82,7 +82,7 @@ def statistics_of(
         )
     detector = checkpoint.build()
     groups = [group_named(detector, group.name) for pool in pools for group in pool.groups]
-    with Collector(detector, groups) as collector:
+    with Collector(detector, groups, pairs=criterion in PAIRWISE) as collector:
         if probe is not None:
             probe(detector).backward(after_batch=collector.update)
             if not collector.batches:
@@ -125,8 +125,13 @@ def pruned(
         for group, first in parent.card.grown_from.items()
     }
     widths = {group.name: group.width for group in detector.groups()}
-    # With no old unit left there is nothing to hold or to go back to, and a card takes no width of 0.
-    grown_from = {group: first for group, first in grown_from.items() if 0 < first < widths[group]}
+    least = {group.name: group.least for group in detector.groups()}
+    # With no old unit left there is nothing to hold or to go back to. What was in a block goes with it.
+    grown_from = {
+        group: first
+        for group, first in grown_from.items()
+        if group in widths and least[group] <= first < widths[group]
+    }
     changes = [Change(one.group, -len(one.removed)) for one in selections if len(one.removed)]
     how = {"criterion": criterion, "scope": scope, "seed": seed}
     stage = {"stage": "prune", **how, "changes": _described(changes)}
@@ -184,6 +189,8 @@ def _rows(detector: Detector, changes: Sequence[Change]) -> tuple[Row, ...]:
 
 def _cost(detector: Detector, change: Change) -> int:
     group = change.group
+    if group.stack is not None:
+        return change.units * parameter_count(group.stack.make(torch.Generator()))
     cost = 0
     parameters = dict(detector.named_parameters())
     for tensor in {span.tensor for span in group.spans} & parameters.keys():

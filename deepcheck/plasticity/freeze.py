@@ -20,6 +20,15 @@ def new_entries(model: nn.Module, groups: Iterable[UnitGroup], grown_from: Mappi
         first = grown_from.get(group.name, group.width)
         if first >= group.width:
             continue
+        if group.stack is not None:
+            for unit in range(first, group.width):
+                path = f"{group.stack.path}.{unit}"
+                own = model.get_submodule(path).state_dict()
+                masks |= {
+                    f"{path}.{name}": torch.ones_like(tensor, dtype=torch.bool)
+                    for name, tensor in own.items()
+                    if tensor.is_floating_point()
+                }
         for span in group.spans:
             mask = masks.setdefault(span.tensor, torch.zeros_like(tensor_at(model, span.tensor), dtype=torch.bool))
             view = span.split(mask)

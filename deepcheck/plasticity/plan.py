@@ -28,18 +28,18 @@ def parts_of(groups: Sequence[UnitGroup]) -> list[str]:
     return [ATTENTION, *parts] if _HEADS in parts else parts
 
 
-def choose_layers(text: str, groups: Sequence[UnitGroup], seed: int = 0) -> list[int]:
+def choose_layers(text: str, groups: Sequence[UnitGroup], seed: int = 0, part: str | None = None) -> list[int]:
     """The layers that `text` names: `3`, `1,3,5`, `2-4`, `all`, or `random` (one, drawn with `seed`).
 
-    Layers count from 1 in the order of the forward pass. `ConfigError` for one that the model does not have.
+    Of a `part` that not every layer has, `all` and `random` mean the layers that have it. Layers count from 1 in the order of the forward pass. `ConfigError` for one that the model does not have.
     """
     known = sorted({group.layer for group in groups})
     if not known:
         raise ConfigError("No layer of this model can grow or shrink.", "Those of the project's own detectors can.")
-    if text == "all":
-        return known
-    if text == "random":
-        return [int(np.random.default_rng(seed).choice(known))]
+    if text in ("all", "random"):
+        having = [layer for layer in known if part in (None, *parts_of([g for g in groups if g.layer == layer]))]
+        having = having or known
+        return having if text == "all" else [int(np.random.default_rng(seed).choice(having))]
     chosen: list[int] = []
     for piece in text.split(","):
         match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", piece)

@@ -31,7 +31,8 @@ class Ask:
 
 @dataclass(frozen=True)
 class Pool:
-    """Groups whose units compete with each other, and how many of these go; each group keeps its best unit.
+    """Groups whose units compete with each other, and how many of these go; each group keeps its best unit, unless its
+    units are whole modules.
 
     Raises `ConfigError` for more than can go.
     """
@@ -41,13 +42,13 @@ class Pool:
 
     def __post_init__(self) -> None:
         width = sum(group.width for group in self.groups)
-        most = width - len(self.groups)
+        most = width - sum(group.least for group in self.groups)
         if self.units > most:
             whose = self.groups[0].name if len(self.groups) == 1 else f"{len(self.groups)} groups"
             verb = "has" if len(self.groups) == 1 else "have"
             raise ConfigError(
                 f"{self.units} units cannot be removed from {whose}, which {verb} {width}.",
-                f"At most {most} can: one of each group stays.",
+                f"At most {most} can" + (": one of each group stays." if most < width else "."),
             )
 
 
@@ -127,24 +128,25 @@ def select(
     for pool in pools:
         members = [known[group.name] for group in pool.groups]
         widths = [len(member) for member in members]
+        stay = [group.least for group in pool.groups]
         together = pooled(members)
         scores = score(together, generator)
         if not scores.isfinite().all():
             raise ModelError(f"Some scores by {criterion} are no finite numbers.", "Did the training diverge?")
-        goes = _losers(scores, together.added, widths, pool.units)
+        goes = _losers(scores, together.added, widths, stay, pool.units)
         for member, own, gone in zip(members, scores.split(widths), goes.split(widths), strict=True):
             selections.append(Selection(member, own, gone.nonzero().flatten()))
     return selections
 
 
-def _losers(scores: Tensor, added: Tensor, widths: Sequence[int], count: int) -> Tensor:
-    """(units,) whether each unit of a pool goes; `widths` are those of its groups, one after another."""
+def _losers(scores: Tensor, added: Tensor, widths: Sequence[int], stay: Sequence[int], count: int) -> Tensor:
+    """(units,) whether each unit of a pool goes; of its groups, one after another, `widths` and how many best `stay`."""
     oldest = added.argsort(stable=True)
     order = oldest[scores[oldest].argsort(descending=True, stable=True)]
     owner = torch.arange(len(widths)).repeat_interleave(torch.tensor(widths))[order]
     may_go = torch.ones(len(scores), dtype=torch.bool)
-    for group in range(len(widths)):
-        may_go[(owner == group).nonzero()[0]] = False  # the best of its group
+    for group, best in enumerate(stay):
+        may_go[(owner == group).nonzero()[:best]] = False
     goes = torch.zeros(len(scores), dtype=torch.bool)
     goes[order[may_go][-count:]] = True
     return goes
@@ -184,9 +186,15 @@ def _changes(groups: Sequence[UnitGroup], ask: Ask) -> list[Change]:
     return plan_share(groups, ask.layers, ask.fraction, ask.part)
 
 
-def _chosen(groups: Sequence[UnitGroup], ask: Ask, attention: tuple[str, ...]) -> tuple[UnitGroup, ...]:
+def _chosen(
+    groups: Sequence[UnitGroup], ask: Ask, attention: tuple[str, ...], whole_modules: bool = False
+) -> tuple[UnitGroup, ...]:
+    """Without a part that is all, but `whole_modules`, which are no match for single units, only if they are meant."""
     parts = attention if ask.part == ATTENTION else (ask.part,)
-    return tuple(group for group in groups if group.layer in ask.layers and (ask.part is None or group.part in parts))
+    inside = [group for group in groups if group.layer in ask.layers and group.width]
+    if ask.part is None:
+        return tuple(group for group in inside if whole_modules or not group.stack)
+    return tuple(group for group in inside if group.part in parts)
 
 
 def _widened(groups: Sequence[UnitGroup], ask: Ask, gained: Mapping[str, int]) -> list[UnitGroup]:
@@ -196,7 +204,7 @@ def _widened(groups: Sequence[UnitGroup], ask: Ask, gained: Mapping[str, int]) -
             "The model has not been grown, so none of its units are new.",
             "Grow it first (deepcheck grow), or say how much goes: --scope layer --neurons 128.",
         )
-    chosen = [group for group in _chosen(groups, ask, attention=_HEADS_OR_DIMS) if group in grown]
+    chosen = [group for group in _chosen(groups, ask, _HEADS_OR_DIMS, whole_modules=True) if group in grown]
     if not chosen:
         widened = ", ".join(f"layer {group.layer} ({group.part})" for group in grown)
         raise ConfigError("The last growth widened none of these layers.", f"It widened {widened}.")

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from deepcheck.errors import ModelError
-from deepcheck.plasticity.units import UnitGroup, tensor_at
+from deepcheck.plasticity.coactivation import Coactivation
+from deepcheck.plasticity.units import Outlet, Stack, UnitGroup, tensor_at
 
 BINS = 32
 FINE = 32 * BINS
@@ -23,13 +24,15 @@ class UnitStatistics:
     `taylor`: the mean over batches of the squared first-order change of the loss if the unit were silent;
     `entropy`: of its mean activation over recordings, in nats; both are NaN where no data was looked at.
     `magnitude`: the norm of its weights. `added`: 1, 2, ... for the units that the last growth added, in that order;
-    0, -1, ... for older ones, from the youngest back.
+    0, -1, ... for older ones, from the youngest back. `explained`: the share of its variance that another unit of its
+    group explains (see `coactivation.explained`); NaN unless that was asked for.
     """
 
     taylor: Tensor
     entropy: Tensor
     magnitude: Tensor
     added: Tensor
+    explained: Tensor
 
     def __len__(self) -> int:
         return len(self.added)
@@ -54,27 +57,33 @@ def pooled(statistics: Sequence[GroupStatistics]) -> UnitStatistics:
         torch.cat([one.entropy for one in statistics]),
         torch.cat([one.magnitude / one.magnitude.mean().clamp_min(1e-300) for one in statistics]),
         torch.cat([one.added for one in statistics]),
+        torch.cat([one.explained for one in statistics]),
     )
 
 
 class Collector:
     """Gathers statistics of `groups` while somebody else runs forward and backward; use it as a context.
 
-    Call `update()` after each backward pass. No activations are kept: each batch is reduced to counts and sums.
+    Call `update()` after each backward pass. No activations are kept: each batch is reduced to counts and sums. With
+    `pairs` it also learns which units say what another one says.
     """
 
-    def __init__(self, model: nn.Module, groups: Sequence[UnitGroup]) -> None:
+    def __init__(self, model: nn.Module, groups: Sequence[UnitGroup], pairs: bool = False) -> None:
         self.model = model
         self.groups = groups
         self.batches = 0
         self.taylor = {group.name: torch.zeros(group.width, dtype=torch.float64) for group in groups}
         self.histograms = {group.name: Histogram(group.width) for group in groups}
+        self.together = {group.name: Coactivation(group.width) for group in groups} if pairs else {}
         self._hooks: list[Any] = []
 
     def __enter__(self) -> Self:
         for group in self.groups:
-            module = self.model.get_submodule(group.outlet.module)
-            self._hooks.append(module.register_forward_pre_hook(self._watch(group)))
+            if group.stack is not None:
+                self._hooks += self._watch_stack(group, group.stack)
+            if group.outlet is not None:
+                module = self.model.get_submodule(group.outlet.module)
+                self._hooks.append(module.register_forward_pre_hook(self._watch(group, group.outlet)))
         return self
 
     def __exit__(
@@ -94,6 +103,10 @@ class Collector:
                 if span.reads and tensor.grad is not None:
                     product = span.split((tensor.detach() * tensor.grad).double())
                     change += product.movedim(span.dim + 1, 0).flatten(1).sum(1).cpu()
+            for unit, outlet in enumerate(_outlets(self.model, group)):
+                for own in outlet.parameters():
+                    if own.grad is not None:
+                        change[unit] += (own.detach() * own.grad).double().sum().cpu()
             self.taylor[group.name] += change.square()
 
     def result(self, grown_from: Mapping[str, int] | None = None) -> list[GroupStatistics]:
@@ -107,23 +120,50 @@ class Collector:
             entropy=entropy(self.histograms[group.name].coarse()) if self.batches else unknown,
             magnitude=magnitude(self.model, group),
             added=torch.arange(group.width, dtype=torch.float64) - first + 1,
+            explained=self.together[group.name].explained() if self.batches and self.together else unknown,
             group=group,
         )
 
-    def _watch(self, group: UnitGroup) -> Any:
+    def _watch(self, group: UnitGroup, outlet: Outlet) -> Any:
         def look(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            outlet = group.outlet
             axis = outlet.axis % inputs[0].dim()
             # In a model that is being pruned the width is that of the group as it was when we began.
             units = inputs[0].detach().unflatten(axis, (outlet.blocks, group.width, outlet.size))
-            means = units.movedim(axis + 1, 1).flatten(2).double().mean(2).cpu()
-            if not means.isfinite().all():
-                raise ModelError(
-                    f"The activations of {group.name} are not finite.", "Take a model whose training did not diverge."
-                )
-            self.histograms[group.name].add(means)
+            units = units.movedim(axis + 1, 1).flatten(2)
+            self._take(group, units.double().mean(2).cpu())
+            if self.together:
+                self.together[group.name].add(units.movedim(1, 2).flatten(0, 1))
 
         return look
+
+    def _watch_stack(self, group: UnitGroup, stack: Stack) -> list[Any]:
+        """What enters the outlets, one module after the other; they are wide, so only their means are looked at."""
+        means: list[Tensor] = []
+
+        def look(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            means.append(inputs[0].detach().flatten(1).double().mean(1).cpu())
+            if len(means) == group.width:
+                self._take(group, torch.stack(means, 1))
+                if self.together:
+                    self.together[group.name].add(torch.stack(means, 1))
+                means.clear()
+
+        return [outlet.register_forward_pre_hook(look) for outlet in _outlets(self.model, group)]
+
+    def _take(self, group: UnitGroup, means: Tensor) -> None:
+        """(recordings, units) mean activations."""
+        if not means.isfinite().all():
+            raise ModelError(
+                f"The activations of {group.name} are not finite.", "Take a model whose training did not diverge."
+            )
+        self.histograms[group.name].add(means)
+
+
+def _outlets(model: nn.Module, group: UnitGroup) -> list[nn.Module]:
+    """Of units that are whole modules, the layer that each is heard through."""
+    if group.stack is None:
+        return []
+    return [model.get_submodule(f"{group.stack.path}.{unit}.{group.stack.outlet}") for unit in range(group.width)]
 
 
 class Histogram:
@@ -191,6 +231,11 @@ def entropy(counts: Tensor) -> Tensor:
 def magnitude(model: nn.Module, group: UnitGroup) -> Tensor:
     """(units,) the Euclidean norm of all weight matrices' entries of each unit; vectors (biases, gains) left out."""
     squares = torch.zeros(group.width, dtype=torch.float64)
+    if group.stack is not None:
+        for unit in range(group.width):
+            for tensor in model.get_submodule(f"{group.stack.path}.{unit}").parameters():
+                if tensor.dim() > 1:
+                    squares[unit] += tensor.detach().double().square().sum().cpu()
     for span in group.spans:
         tensor = tensor_at(model, span.tensor).detach()
         if tensor.dim() > 1:

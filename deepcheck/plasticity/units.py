@@ -1,7 +1,7 @@
 """Growing and pruning as one operation: re-indexing the units of a group."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -46,21 +46,46 @@ class Outlet:
 
 
 @dataclass(frozen=True)
+class Stack:
+    """Units that are whole modules, in the `nn.ModuleList` at `path`, at first none.
+
+    `make` gives one more, drawn from a generator alone; `outlet` is the linear layer in it, with zero weights at first,
+    through which the rest of the network hears it.
+    """
+
+    path: str
+    make: Callable[[torch.Generator], nn.Module]
+    outlet: str
+
+
+@dataclass(frozen=True)
 class UnitGroup:
     """Units that can only be added or removed together, and every tensor axis that they touch.
 
     `layer` counts from 1 in the order of the forward pass; `part` is the word for the kind of unit
-    (`channels`, `units`, `heads`, `head-dims`, `ffn`); `outlet` is where their activations can be seen. `sizes`
-    are module attributes that follow the width: (path, value per unit).
+    (`channels`, `units`, `heads`, `head-dims`, `ffn`, `block`, `column`); `outlet` is where their activations can be
+    seen. `sizes` are module attributes that follow the width: (path, value per unit). Units that are whole modules have
+    a `stack` in the place of spans and outlet.
     """
 
     name: str
     layer: int
     part: str
     width: int
-    spans: tuple[Span, ...]
-    outlet: Outlet
+    spans: tuple[Span, ...] = ()
+    outlet: Outlet | None = None
     sizes: tuple[tuple[str, int], ...] = ()
+    stack: Stack | None = None
+
+    @property
+    def least(self) -> int:
+        """The fewest units that it can have."""
+        return 0 if self.stack else 1
+
+    @property
+    def most(self) -> int:
+        """The most units that it can have: people are sent files by strangers."""
+        return 64 if self.stack else 1 << 20
 
 
 class Plastic(nn.Module):
@@ -84,6 +109,8 @@ def resize(
     weights are drawn from `generator` (on the CPU), by default from the global one.
     """
     keep = None if keep is None else keep.sort().values
+    if group.stack is not None:
+        _restack(model, group.stack, keep, add, generator)
     for span in group.spans:
         # Nothing here holds on to the old tensor, so that it is gone before the next one is made.
         set_tensor(model, span.tensor, _resized(tensor_at(model, span.tensor).detach(), span, keep, add, generator))
@@ -99,17 +126,19 @@ def set_widths(model: Plastic, widths: Mapping[str, int]) -> None:
     """Bring each group to its width in `widths`, in place; its parameters then hold anything (a load follows).
 
     Draws nothing from the global generator. Raises `ModelError` for a name that the model does not have or a width
-    below 1.
+    that its units cannot have.
     """
     generator = torch.Generator()
     for name, width in widths.items():
         # Asked for each time anew: dimensions inside heads change how the heads are laid out.
         group = next((group for group in model.groups() if group.name == name), None)
-        if group is None or width < 1:
+        if group is None or not group.least <= width <= group.most:
             raise ModelError(f'The model has no units "{name}" that could be {width} wide.')
         if width == group.width:
             continue
         keep, add = torch.arange(min(width, group.width)), max(0, width - group.width)
+        if group.stack is not None:
+            _restack(model, group.stack, keep, add, generator)
         for span in group.spans:
             old = tensor_at(model, span.tensor)
             if isinstance(old, nn.Parameter):
@@ -117,6 +146,18 @@ def set_widths(model: Plastic, widths: Mapping[str, int]) -> None:
             else:  # a buffer may be none of those that a file carries
                 set_tensor(model, span.tensor, _resized(old, span, keep, add, generator))
         _set_sizes(model, group, width)
+
+
+def _restack(
+    model: nn.Module, stack: Stack, keep: Tensor | None, add: int, generator: torch.Generator | None
+) -> None:
+    old = list(model.get_submodule(stack.path))
+    kept = old if keep is None else [old[int(unit)] for unit in keep]
+    if add and generator is None:
+        generator = torch.Generator().manual_seed(int(torch.randint(1 << 62, ())))
+    fresh = [stack.make(generator) for _ in range(add)] if generator is not None else []
+    parent, _, name = stack.path.rpartition(".")
+    setattr(model.get_submodule(parent), name, nn.ModuleList([*kept, *fresh]))
 
 
 def _resized(old: Tensor, span: Span, keep: Tensor | None, add: int, generator: torch.Generator | None) -> Tensor:

@@ -35,7 +35,7 @@ def pools(groups=CONV, layers=(1, 2, 3), part=None, neurons=None, fraction=None,
 
 def statistics(of, first=None, **values):
     """Statistics of a group that was `first` units wide before it grew; what is not given is not known."""
-    unknown = dict.fromkeys(("taylor", "entropy", "magnitude"), [float("nan")] * of.width)
+    unknown = dict.fromkeys(("taylor", "entropy", "magnitude", "explained"), [float("nan")] * of.width)
     tensors = {name: torch.tensor(row, dtype=torch.float64) for name, row in (unknown | values).items()}
     added = torch.arange(of.width, dtype=torch.float64) - (of.width if first is None else first) + 1
     return GroupStatistics(**tensors, added=added, group=of)

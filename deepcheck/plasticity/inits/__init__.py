@@ -17,10 +17,11 @@ INITS = Registry(
         "zero": "deepcheck.plasticity.inits.zero:fill",
         "net2net": "deepcheck.plasticity.inits.net2net:fill",
         "gradmax": "deepcheck.plasticity.inits.gradmax:fill",
+        "hebbian": "deepcheck.plasticity.inits.hebbian:fill",
         "random": "deepcheck.plasticity.inits.random:fill",
     },
 )
-EXACT = frozenset({"zero", "net2net", "gradmax"})
+EXACT = frozenset({"zero", "net2net", "gradmax", "hebbian"})
 """Inits after which the grown model gives the outputs that it gave before."""
 
 
