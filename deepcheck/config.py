@@ -174,11 +174,29 @@ class StageConfig:
     mode: str = "unfrozen"
     layer: str = "all"  # grow, prune
     neurons: int = 0
+    share: float = 0.0  # grow, instead of neurons: this share of the units of the layer
     part: str | None = None
     init: str = "zero"
     criterion: str = "gradient-entropy"
     scope: str = "layer"
     recordings: int = 512
+
+
+@dataclass(frozen=True)
+class RoundsConfig:
+    """How often the stages are repeated at `most` (0: they run once), and after how many rounds without a better
+    development EER that ends."""
+
+    most: int = 0
+    patience: int = 2
+
+    def __post_init__(self) -> None:
+        for wrong, name, allowed in (
+            (self.most < 0, "most", "0 or more"),
+            (self.patience < 1, "patience", "at least 1"),
+        ):
+            if wrong:
+                raise ConfigError(f'"rounds.{name}" is {getattr(self, name)}.', f"Give {allowed}.")
 
 
 @dataclass(frozen=True)
@@ -226,6 +244,7 @@ class TrainConfig:
     probe: ProbeConfig = field(default_factory=ProbeConfig)
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     stages: Sequence[StageConfig] = ()  # instead of one training: train, grow, train, prune, train
+    rounds: RoundsConfig = field(default_factory=RoundsConfig)  # of the stages, while the development EER falls
     folds: FoldsConfig = field(default_factory=FoldsConfig)  # instead of a development set
 
     def __post_init__(self) -> None:

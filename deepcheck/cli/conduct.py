@@ -16,6 +16,7 @@ from deepcheck.config import TrainConfig
 from deepcheck.engine.events import Done
 from deepcheck.engine.folds import FOLD_FILES
 from deepcheck.engine.processes import is_main
+from deepcheck.engine.rounds import ROUND_FILES
 from deepcheck.engine.stages import STAGE_FILES
 from deepcheck.engine.train import train
 from deepcheck.errors import ModelError
@@ -89,13 +90,15 @@ def _conduct(config: TrainConfig, fresh: bool, output: Path | None, tensorboard:
 
 def _tidy(run_dir: Path) -> None:
     """Leaves the checkpoints of finished stages alone, and what is known of folds."""
-    stages, folds = (set(run_dir.glob(files)) for files in (STAGE_FILES, FOLD_FILES))
+    stages, folds, rounds = (set(run_dir.glob(files)) for files in (STAGE_FILES, FOLD_FILES, ROUND_FILES))
     for path in run_dir.iterdir():
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
-        elif path not in stages | folds:
+        elif path not in stages | folds | rounds:
             path.unlink()
     if stages:
         say(f"The models of the stages: {run_dir / STAGE_FILES}")
+    elif rounds:
+        say(f"The models of the rounds: {run_dir / ROUND_FILES}")
     elif not folds:
         run_dir.rmdir()

@@ -11,15 +11,19 @@ from deepcheck.checkpoint import Checkpoint, load_checkpoint
 from deepcheck.cli.conduct import as_overrides, conduct, data_flags
 from deepcheck.cli.console import say, show
 from deepcheck.cli.surgery import change_table, child_name, keep
-from deepcheck.config import FoldsConfig, StageConfig, TrainConfig, load_config
+from deepcheck.config import FoldsConfig, RoundsConfig, StageConfig, TrainConfig, load_config
 from deepcheck.data.protocols import read_data
 from deepcheck.data.utterance import Protocol
 from deepcheck.detectors.base import Detector
+from deepcheck.engine.columns import with_room
 from deepcheck.engine.gradients import Probe
 from deepcheck.engine.layer_signal import AUTO, Signal, layer_signals, layers_named
 from deepcheck.engine.surgery import grown
 from deepcheck.engine.training_sets import read_sets
-from deepcheck.plasticity.plan import Change, plan
+from deepcheck.plasticity.inits import EXACT
+from deepcheck.plasticity.plan import Change, plan_growth
+
+_MOST_ROUNDS = 8
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,13 @@ class Growth:
     def parent(self) -> tuple[str, Checkpoint]:
         """How to find the model that grows, and its checkpoint under the name by which its user calls it."""
         entry = store.resolve(self.model)
-        return str(entry.path), load_checkpoint(entry.path).named(entry.name)
+        return str(entry.path), with_room(load_checkpoint(entry.path).named(entry.name), self.stage.part)
 
     def child_name(self, parent: Card, kind: str, replace: bool) -> str:
         """The name that was given, else one that tells what was done to the parent."""
         layer = self.stage.layer.replace(",", "+")
-        return child_name(self.name, parent.name, f"-{kind}-{layer}x{self.stage.neurons}", replace)
+        many = self.stage.neurons or AUTO
+        return child_name(self.name, parent.name, f"-{kind}-{layer}x{many}", replace)
 
     def training(self, start: str, parent: Card, name: str) -> TrainConfig:
         """The settings of what follows: those of the YAML, else those that the parent was trained with."""
@@ -69,18 +74,25 @@ class Growth:
         if self.mode == "unfrozen" and flags.get("optimizer.lr") is None and not self.config:
             # What has been learnt is to be refined, not shaken; the paper halves as well (arXiv:2603.24343).
             config = replace(config, optimizer=replace(config.optimizer, lr=config.optimizer.lr / 2))
-        return replace(config, name=name, start=start, seed=self.seed, mode="unfrozen", stages=(), folds=FoldsConfig())
+        rounds = config.rounds if self.stage.share else RoundsConfig()
+        if self.stage.share and not rounds.most:
+            rounds = replace(rounds, most=_MOST_ROUNDS)
+        alone = {"stages": (), "folds": FoldsConfig(), "rounds": rounds}
+        return replace(config, name=name, start=start, seed=self.seed, mode="unfrozen", **alone)
 
-    def stages(self) -> tuple[StageConfig, StageConfig]:
-        """To grow, and to train."""
-        return self.stage, StageConfig("train", mode=self.mode)
+    def stages(self) -> tuple[StageConfig, ...]:
+        """To grow, and to train; adapters come once what is new has found its place, as in their mode it is still."""
+        modes = ("frozen", "lora") if self.mode == "lora" else (self.mode,)
+        return self.stage, *(StageConfig("train", mode=mode) for mode in modes)
 
     def changes(self, parent: Checkpoint, trials: Callable[[], Protocol] | None) -> list[Change]:
         """Which groups grow; tells the signals if these decide."""
         groups = parent.build().groups()
         stage = self.stage
-        layers = layers_named(stage.layer, groups, self.seed, trials and (lambda: self._signals(parent, trials())), stage.part)
-        return plan(groups, layers, stage.neurons, stage.part)
+        layers = layers_named(
+            stage.layer, groups, self.seed, trials and (lambda: self._signals(parent, trials())), stage.part
+        )
+        return plan_growth(groups, layers, stage.neurons, stage.part, stage.share)
 
     def probe(self, trials: Protocol) -> Callable[[Detector], Probe]:
         """What looks at gradients on `trials`."""
@@ -88,7 +100,9 @@ class Growth:
 
     def _signals(self, parent: Checkpoint, trials: Protocol) -> list[Signal]:
         say(f"Looking at {trials.describe()}")
-        signals = layer_signals(parent, self.stage.neurons, self.stage.part, self.probe(trials), self.seed)
+        signals = layer_signals(
+            parent, self.stage.neurons, self.stage.part, self.probe(trials), self.seed, self.stage.share
+        )
         told = ", ".join(f"layer {signal.layer}: {signal.strength:.1e}" for signal in signals)
         say(f"Squared gradient by parameter, the strongest first: {told}.")
         return signals
@@ -125,17 +139,19 @@ def grow_and_train(growth: Growth, *, fresh: bool, dry_run: bool) -> None:
     start, parent = growth.parent()
     name = growth.child_name(parent.card, growth.mode, fresh or dry_run)
     config = growth.training(start, parent.card, name)
-    stage, training = growth.stages()
+    stage, *trainings = growth.stages()
     changes = growth.changes(parent, lambda: read_sets(config)[0])
-    if stage.layer in (AUTO, "random"):
+    if stage.layer in (AUTO, "random") and not config.rounds.most:  # where each round has its own
         stage = replace(stage, layer=str(changes[0].group.layer))
     if dry_run:
-        exact = "zero" if stage.init == "gradmax" else stage.init  # which needs a look at the data
+        exact = "zero" if stage.init in EXACT else stage.init  # some of which need a look at the data
         surgery = grown(parent, changes, name=name, init=exact, seed=growth.seed)
         show(change_table(surgery))
-        say(f"Nothing was saved. {config.epochs} epochs in mode {growth.mode} would follow.")
+        rounds = f", in up to {config.rounds.most} rounds" if config.rounds.most else ""
+        modes = " and as many in mode ".join(training.mode for training in trainings)
+        say(f"Nothing was saved. {config.epochs} epochs in mode {modes} would follow{rounds}.")
         return
-    child = conduct(replace(config, stages=(stage, training)), fresh=fresh)
+    child = conduct(replace(config, stages=(stage, *trainings)), fresh=fresh)
     if child.card.thresholds is not None:
         store.set_current(name)
         say(f"{name} is now the current model (parent: {parent.card.name}).")

@@ -35,9 +35,18 @@ from deepcheck.cli.options import (
 def command(
     model: Model = None,
     layer: Layer = "all",
-    neurons: Annotated[int, typer.Option(min=1, help="Units to add to each of these layers.")] = 128,
+    neurons: Annotated[
+        str | None,
+        typer.Option(
+            help="Units to add to each of these layers, 128 by default, of blocks and columns 1. auto, with data: a "
+            "quarter of the layer with the strongest gradient, in rounds, while the development EER falls.",
+            show_default=False,
+        ),
+    ] = None,
     part: Part = None,
-    init: Annotated[str, typer.Option(help="zero, net2net, gradmax (needs --data) or random (not exact).")] = "zero",
+    init: Annotated[
+        str, typer.Option(help="zero, net2net, gradmax or hebbian (which need --data), or random (not exact).")
+    ] = "zero",
     data: Data = None,
     protocol: ProtocolName = None,
     subset: Subset = None,
@@ -77,6 +86,10 @@ def command(
 
       deepcheck grow --layer auto --neurons 64 --data manifest.csv --epochs 3
 
+      deepcheck grow --neurons auto --data manifest.csv --epochs 3
+
+      deepcheck grow encoder --part block --layer 6
+
       deepcheck grow --sweep --neurons 64 --data manifest.csv --plot layers.png
     """
     from deepcheck.cli.dropin import Growth, Trials, grow_and_train, grow_only
@@ -84,9 +97,11 @@ def command(
     from deepcheck.config import StageConfig
     from deepcheck.errors import ConfigError
 
-    if mode not in ("frozen", "unfrozen"):
-        raise ConfigError(f'There is no mode "{mode}" after growth.', "Choose frozen or unfrozen.")
-    stage = StageConfig("grow", layer=layer, neurons=neurons, part=part, init=init, recordings=recordings)
+    if mode not in ("frozen", "unfrozen", "lora"):
+        raise ConfigError(f'There is no mode "{mode}" after growth.', "Choose frozen, unfrozen or lora.")
+    many, share = _how_many(neurons, part)
+    layer = "auto" if share and layer == "all" else layer
+    stage = StageConfig("grow", layer=layer, neurons=many, share=share, part=part, init=init, recordings=recordings)
     growth = Growth(
         model,
         stage,
@@ -105,5 +120,20 @@ def command(
         run_sweep(growth, test, test_subset, plot=plot, output=output, fresh=fresh or replace, dry_run=dry_run)
     elif follows:
         grow_and_train(growth, fresh=fresh or replace, dry_run=dry_run)
+    elif share:
+        raise ConfigError(
+            "--neurons auto trains what it adds, and looks at what comes of it.", "Give --data, and --epochs above 0."
+        )
     else:
         grow_only(growth, replace=replace or fresh, dry_run=dry_run)
+
+
+def _how_many(neurons: str | None, part: str | None) -> tuple[int, float]:
+    """(units, share of the units of a layer), of which one is 0."""
+    if neurons is None:
+        return (1 if part in ("block", "column") else 128), 0.0
+    if neurons == "auto":
+        return 0, 0.25
+    if not neurons.isdecimal() or int(neurons) < 1:
+        raise typer.BadParameter(f'"{neurons}" is no number of units: give 1 or more, or auto.', param_hint="--neurons")
+    return int(neurons), 0.0

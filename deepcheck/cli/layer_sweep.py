@@ -34,13 +34,15 @@ def run_sweep(
     """Train each layer's growth, and print EER by layer; goes on where an unfinished sweep was."""
     if os.environ.get("WORLD_SIZE", "1") != "1":
         raise ConfigError("A sweep is no work for torchrun.", "Start it as one process.")
+    if growth.mode == "lora" or growth.stage.share:
+        raise ConfigError("A sweep trains one growth of each layer.", "Give --mode frozen or unfrozen, and a number.")
     if plot is not None:
         check_format(plot)
     start, parent = growth.parent()
     name = growth.child_name(parent.card, f"sweep-{growth.mode}", replace=True)
     config = growth.training(start, parent.card, name)
     groups = parent.build().groups()
-    stage, training = growth.stages()
+    stage, training, *_ = growth.stages()
     layers = choose_layers(stage.layer, groups, growth.seed, stage.part)
     plan(groups, layers, stage.neurons, stage.part)  # refuses before a night is spent
     trials = None

@@ -40,7 +40,10 @@ Model = Annotated[
 Layer = Annotated[str, typer.Option(help="3, 1,3,5, 2-4, all, random, or (grow, with data) auto; layers count from 1.")]
 Part = Annotated[
     str | None,
-    typer.Option(help="channels, units, attention, heads, head-dims or ffn, as the model has it.", show_default=False),
+    typer.Option(
+        help="channels, units, attention, heads, head-dims, ffn, block or column, as the model has it.",
+        show_default=False,
+    ),
 ]
 Recordings = Annotated[int, typer.Option(min=2, help="How many recordings to look at.")]
 ChildName = Annotated[str | None, typer.Option("--name", help="What to call the child.", show_default=False)]
@@ -64,7 +67,11 @@ DevSubset = Annotated[
     ),
 ]
 Mode = Annotated[
-    str, typer.Option(help="frozen: only what was added learns; unfrozen: all does.", rich_help_panel=_FOLLOWS)
+    str,
+    typer.Option(
+        help="frozen: only what was added learns; unfrozen: all does; lora: what was added, then adapters.",
+        rich_help_panel=_FOLLOWS,
+    ),
 ]
 Recipe = Annotated[
     Path | None,

@@ -18,6 +18,7 @@ from deepcheck.engine.events import (
     Event,
     FoldDone,
     FoldsChecked,
+    RoundDone,
     Skipped,
     StageDone,
     Started,
@@ -48,6 +49,7 @@ class TrainingView:
         )
         self.writer = _writer(tensorboard) if is_main() else None
         self.stages: list[StageDone] = []
+        self.rounds: list[RoundDone] = []
         self.judged_on = "the development set"
         self.skipped = 0
         self.epochs = 0
@@ -115,6 +117,15 @@ class TrainingView:
             style="bold",
         )
 
+    def round(self, event: RoundDone) -> None:
+        """The end of a round of growth."""
+        self.rounds.append(event)
+        say(
+            f"round {event.number}/{event.most}  {event.what}  {event.parameters:,} parameters"
+            f"  dev EER {100 * event.dev_eer:.2f} %" + ("  best so far" if event.best and event.number else ""),
+            style="bold",
+        )
+
     def fold(self, event: FoldDone) -> None:
         """The end of the training of a fold."""
         say(f"fold {event.number}/{event.total}  not heard: {event.test}", style="bold")
@@ -127,7 +138,9 @@ class TrainingView:
         self.judged_on = "the folds, each by a model that has not heard it"
 
     def done(self, event: Done) -> None:
-        if self.stages:
+        if self.rounds:
+            show(round_table(self.rounds))
+        elif self.stages:
             show(stage_table(self.stages))
         thresholds, calibration = event.checkpoint.card.thresholds, event.checkpoint.card.calibration
         which = f" The weights are those of epoch {event.best_epoch}." if event.best_epoch else ""
@@ -157,12 +170,28 @@ def stage_table(stages: list[StageDone]) -> Table:
     return table
 
 
+def round_table(rounds: list[RoundDone]) -> Table:
+    """What grew in each round, the parameters and the EER on the development set after it; the best one is marked."""
+    best = [one.number for one in rounds if one.best][-1]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("round", justify="right")
+    table.add_column("what grew")
+    table.add_column("parameters", justify="right")
+    table.add_column("dev EER", justify="right")
+    table.add_column("")
+    for one in rounds:
+        mark = "best" if one.number == best else ""
+        table.add_row(str(one.number), one.what, f"{one.parameters:,}", f"{100 * one.dev_eer:.2f} %", mark)
+    return table
+
+
 _DRAW: dict[type, Any] = {
     Started: TrainingView.started,
     Step: TrainingView.step,
     Skipped: TrainingView.skip,
     EpochDone: TrainingView.epoch,
     StageDone: TrainingView.stage,
+    RoundDone: TrainingView.round,
     FoldDone: TrainingView.fold,
     FoldsChecked: TrainingView.checked,
     Done: TrainingView.done,

@@ -11,6 +11,8 @@ DETECTORS = Registry(
         "wav2vec2": "deepcheck.detectors.wav2vec2:Wav2Vec2",
         "hub": "deepcheck.detectors.hub:Hub",
         "distilled": "deepcheck.detectors.distilled:Distilled",
+        "snn": "deepcheck.detectors.spiking:Spiking",
+        "progressive": "deepcheck.detectors.progressive:Progressive",
         "committee": "deepcheck.detectors.committee:Committee",
     },
 )

@@ -29,6 +29,20 @@ class Part:
     step: int
 
 
+@dataclass(frozen=True)
+class Stage:
+    """The output of a `module` (a path; of a tuple the first) that the next one reads: `channels` along `axis`.
+
+    Where these are the units of a `group`, they lie there in so many `blocks`.
+    """
+
+    module: str
+    channels: int
+    axis: int
+    group: str | None = None
+    blocks: int = 1
+
+
 class Detector(Plastic):
     """Base of all detectors.
 
@@ -87,6 +101,11 @@ class Detector(Plastic):
     def groups(self) -> list[UnitGroup]:
         """What may grow or shrink, in the order of the forward pass, with the widths of now."""
         raise NotImplementedError
+
+    def stages(self) -> list[Stage]:
+        """What a column beside the detector reads of it, in the order of the forward pass; without any there can be
+        none (see `detectors.progressive`)."""
+        return []
 
     def cam_target(self) -> nn.Module:
         """The module whose output a class activation map is drawn from."""

@@ -1,7 +1,6 @@
 """Several detectors as one: a weighted sum of their logits, kept in one file."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 from deepcheck.card import DetectorSpec
 from deepcheck.detectors.base import Detector, build
 from deepcheck.errors import ConfigError
+from deepcheck.plasticity.groups import within
 from deepcheck.plasticity.units import UnitGroup
 
 COMMITTEE = "committee"
@@ -68,7 +68,7 @@ class Committee(Detector):
         found: list[UnitGroup] = []
         for number, member in enumerate(self._each()):
             before = max((group.layer for group in found), default=0)
-            found += [_within(f"members.{number}.", before, group) for group in member.groups()]
+            found += [within(f"members.{number}.", before, group) for group in member.groups()]
         return found
 
     def cam_target(self) -> nn.Module:
@@ -83,19 +83,6 @@ class Committee(Detector):
         for member in self.members:
             assert isinstance(member, Detector)
             yield member
-
-
-def _within(prefix: str, layers: int, group: UnitGroup) -> UnitGroup:
-    """The group of a member as one of the committee: paths below `prefix`, behind so many `layers`."""
-    return replace(
-        group,
-        name=prefix + group.name,
-        layer=layers + group.layer,
-        spans=tuple(replace(span, tensor=prefix + span.tensor) for span in group.spans),
-        outlet=group.outlet and replace(group.outlet, module=prefix + group.outlet.module),
-        sizes=tuple((prefix + path, per_unit) for path, per_unit in group.sizes),
-        stack=group.stack and replace(group.stack, path=prefix + group.stack.path),
-    )
 
 
 def _agreed(members: Sequence[Detector]) -> float:

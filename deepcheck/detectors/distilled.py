@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from deepcheck.audio.decode import SAMPLE_RATE
 from deepcheck.card import DetectorSpec
 from deepcheck.detectors.attention import AttentionMaps, attention_of
-from deepcheck.detectors.base import Detector, Part
+from deepcheck.detectors.base import Detector, Part, Stage
 from deepcheck.detectors.expansion import groups_with_blocks, maps_by_layer, no_blocks
 from deepcheck.errors import ConfigError, ModelError
 from deepcheck.plasticity.groups import attention_heads, ffn_neurons, head_dimensions
@@ -205,6 +205,10 @@ class Distilled(Detector):
     def _attentions(self) -> list[str]:
         """The paths of all attention modules, in the order in which they run."""
         return [group.name.removesuffix(".heads") for group in self.groups() if group.part == "heads"]
+
+    def stages(self) -> list[Stage]:
+        """What each transformer layer gives, and the blocks behind it read."""
+        return [Stage(f"layers.{i}", self.projection.out_features, axis=-1) for i in range(len(self.layers))]
 
     def cam_target(self) -> nn.Module:
         """The convolutions: (batch, 256, 4 bands, frames / 2)."""

@@ -68,8 +68,10 @@ def expanded(layers: Iterable[nn.Module], blocks: Iterable[nn.Module]) -> Iterat
     themselves."""
     handles = []
     for layer, own in zip(layers, blocks, strict=True):
-        for block in own.children():
-            handles.append(layer.register_forward_hook(lambda _module, _inputs, output, block=block: block(output)))
+        handles += [
+            layer.register_forward_hook(lambda _module, _inputs, output, block=block: block(output))
+            for block in own.children()
+        ]
     try:
         yield
     finally:

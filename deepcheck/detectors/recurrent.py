@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from deepcheck.audio.frontend import build_frontend
 from deepcheck.card import DetectorSpec
-from deepcheck.detectors.base import Detector
+from deepcheck.detectors.base import Detector, Stage
 from deepcheck.errors import ConfigError
 from deepcheck.plasticity.groups import recurrent_units
 from deepcheck.plasticity.units import UnitGroup
@@ -97,6 +97,14 @@ class Recurrent(Detector):
             readers = ("head.weight",) if last else tuple(f"layers.{i + 1}.weight_ih_l0{way}" for way in ways)
             groups.append(recurrent_units(self, f"layers.{i}.units", layer=i + 1, rnn=f"layers.{i}", readers=readers))
         return groups
+
+    def stages(self) -> list[Stage]:
+        """What each layer gives."""
+        ways = 2 if self.layers[0].bidirectional else 1
+        return [
+            Stage(group.name.removesuffix(".units"), ways * group.width, axis=-1, group=group.name, blocks=ways)
+            for group in self.groups()
+        ]
 
     def cam_target(self) -> nn.Module:
         """The last recurrent layer."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from deepcheck.audio.frontend import build_frontend
 from deepcheck.card import DetectorSpec
-from deepcheck.detectors.base import Detector
+from deepcheck.detectors.base import Detector, Stage
 from deepcheck.plasticity.groups import conv_channels
 from deepcheck.plasticity.units import UnitGroup
 
@@ -106,6 +106,11 @@ class ResNet18(Detector):
             )
             for i in range(len(self.blocks))
         ]
+
+    def stages(self) -> list[Stage]:
+        """What each block gives."""
+        names = [f"blocks.{i}" for i in range(len(self.blocks))]
+        return [Stage(name, len(self.get_parameter(f"{name}.conv2.weight")), axis=1) for name in names]
 
     def cam_target(self) -> nn.Module:
         """The last block: (batch, 8 * width, bins / 32, frames / 32)."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from deepcheck.audio.torchaudio_import import import_torchaudio
 from deepcheck.card import DetectorSpec
 from deepcheck.detectors.attention import AttentionMaps, attention_of
-from deepcheck.detectors.base import Detector
+from deepcheck.detectors.base import Detector, Stage
 from deepcheck.detectors.encoder_config import allowed
 from deepcheck.detectors.expansion import expanded, groups_with_blocks, maps_by_layer, no_blocks
 from deepcheck.errors import ConfigError, ModelError
@@ -138,6 +138,11 @@ class Wav2Vec2(Detector):
             head_dimensions(self, f"{attention}.head-dims", layer=number, attention=attention),
             ffn_neurons(self, f"{path}.ffn", layer=number, up=up, down=down),
         ]
+
+    def stages(self) -> list[Stage]:
+        """What each layer of the encoder gives, and the blocks behind it read."""
+        layers, width = len(self.encoder.encoder.layers), self.encoder.config.hidden_size
+        return [Stage(f"encoder.encoder.layers.{i}", width, axis=-1) for i in range(layers)]
 
     def cam_target(self) -> nn.Module:
         """The last encoder layer."""

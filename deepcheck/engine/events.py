@@ -85,6 +85,20 @@ class StageDone:
 
 
 @dataclass(frozen=True)
+class RoundDone:
+    """The end of a round of growth: what grew, the parameters and the development EER after it, whether it is the best
+    so far, and where its model lies. Round 0 is the model before."""
+
+    number: int
+    most: int
+    what: str
+    parameters: int
+    dev_eer: float
+    best: bool
+    path: str
+
+
+@dataclass(frozen=True)
 class FoldDone:
     """The model of a fold is trained; `test` are the recordings that it has not heard."""
 
@@ -101,4 +115,4 @@ class FoldsChecked:
     folder: str
 
 
-Event = Started | Step | Skipped | EpochDone | StageDone | FoldDone | FoldsChecked | Done
+Event = Started | Step | Skipped | EpochDone | StageDone | RoundDone | FoldDone | FoldsChecked | Done

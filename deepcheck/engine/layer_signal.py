@@ -11,7 +11,7 @@ from deepcheck.engine.gradients import Probe
 from deepcheck.errors import ConfigError, DataError
 from deepcheck.plasticity.growth import group_named, grow
 from deepcheck.plasticity.inits import Context
-from deepcheck.plasticity.plan import Change, choose_layers, plan
+from deepcheck.plasticity.plan import Change, choose_layers, plan_growth
 from deepcheck.plasticity.units import UnitGroup, tensor_at
 from deepcheck.seeding import seed_of
 
@@ -29,7 +29,12 @@ class Signal:
 
 
 def layer_signals(
-    parent: Checkpoint, neurons: int, part: str | None, probe: Callable[[Detector], Probe], seed: int = 0
+    parent: Checkpoint,
+    neurons: int,
+    part: str | None,
+    probe: Callable[[Detector], Probe],
+    seed: int = 0,
+    share: float = 0.0,
 ) -> list[Signal]:
     """The signal of every layer, the strongest first, from one pass over data.
 
@@ -41,7 +46,7 @@ def layer_signals(
     detector = parent.build()
     groups = detector.groups()
     before = sum(parameter.numel() for parameter in detector.parameters())
-    changes = plan(groups, choose_layers("all", groups, part=part), neurons, part)
+    changes = plan_growth(groups, choose_layers("all", groups, part=part), neurons, part, share)
     costs = {}
     generator = torch.Generator().manual_seed(seed_of("grow", seed))
     for change in changes:

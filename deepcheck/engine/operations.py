@@ -6,20 +6,22 @@ from deepcheck import store
 from deepcheck.checkpoint import Checkpoint, load_checkpoint
 from deepcheck.data.utterance import Protocol
 from deepcheck.detectors.base import Detector
+from deepcheck.engine.columns import with_room
 from deepcheck.engine.gradients import Probe
 from deepcheck.engine.layer_signal import layer_signals, layers_named
 from deepcheck.engine.surgery import Surgery, grown, pruned, statistics_of
 from deepcheck.plasticity.criteria import DATA_FREE
-from deepcheck.plasticity.plan import choose_layers, plan
+from deepcheck.plasticity.plan import choose_layers, plan_growth
 from deepcheck.plasticity.selection import Ask, pools_of, select
 
 
 def grow(
     model: str | Path | Checkpoint | None = None,
     *,
-    neurons: int,
+    neurons: int = 0,
     layer: str = "all",
     part: str | None = None,
+    share: float = 0.0,
     init: str = "zero",
     trials: Protocol | None = None,
     recordings: int = 512,
@@ -28,15 +30,15 @@ def grow(
 ) -> Surgery:
     """The model (by name or file; the current one by default) with `neurons` more in each layer, as `child`.
 
-    `layer` is `3`, `1,3,5`, `2-4`, `all`, `random`, or `auto`, which like the init `gradmax` looks at the gradients on
-    `recordings` of `trials`. Nothing is stored: give the child to `deepcheck.save`. Raises `ConfigError` for what the
-    model does not have.
+    Instead of neurons, `share` is that of the units of a layer. `layer` is `3`, `1,3,5`, `2-4`, `all`, `random`, or
+    `auto`, which like the inits `gradmax` and `hebbian` looks at `recordings` of `trials`. Nothing is stored: give
+    the child to `deepcheck.save`. Raises `ConfigError` for what the model does not have.
     """
-    parent = _checkpoint(model)
+    parent = with_room(_checkpoint(model), part)
     probe = None if trials is None else lambda detector: _probe(detector, trials, recordings, seed)
     groups = parent.build().groups()
-    signals = None if probe is None else lambda: layer_signals(parent, neurons, part, probe, seed)
-    changes = plan(groups, layers_named(layer, groups, seed, signals, part), neurons, part)
+    signals = None if probe is None else lambda: layer_signals(parent, neurons, part, probe, seed, share)
+    changes = plan_growth(groups, layers_named(layer, groups, seed, signals, part), neurons, part, share)
     return grown(parent, changes, name=name, init=init, seed=seed, probe=probe)
 
 

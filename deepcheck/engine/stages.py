@@ -91,6 +91,7 @@ def _grow(config: TrainConfig, stage: StageConfig, parent: Checkpoint, train_set
     return grow(
         parent,
         neurons=stage.neurons,
+        share=stage.share,
         layer=stage.layer,
         part=stage.part,
         init=stage.init,
@@ -135,9 +136,16 @@ def _check(config: TrainConfig) -> None:
             raise ConfigError(f'stages[{number}] does "{stage.do}".', did_you_mean(stage.do, ["train", *_DO]))
         require_mode(stage.mode)
         # Pruning where the model grew takes by default what came.
-        counted = stage.do == "grow" or (stage.scope != "grown" and stage.criterion != "newest")
-        if stage.do != "train" and stage.neurons < 1 and counted:
+        counted = (stage.do == "grow" and not stage.share) or (
+            stage.do == "prune" and stage.scope != "grown" and stage.criterion != "newest"
+        )
+        if stage.neurons < 1 and counted:
             raise ConfigError(f"stages[{number}] does not say how many neurons to {stage.do}.", "Add neurons: 128.")
+        if stage.share and (stage.do != "grow" or not 0 < stage.share <= 1):
+            raise ConfigError(
+                f"stages[{number}] has a share of {stage.share:g}.",
+                "Growth can have one above 0 and up to 1, such as 0.25.",
+            )
     if config.stages[-1].do != "train":
         raise ConfigError("The last stage does not train, so nothing would be calibrated.", "Add a stage train.")
     if config.stages[0].do != "train" and config.start is None:
@@ -149,6 +157,8 @@ def _check(config: TrainConfig) -> None:
 def _words(stage: StageConfig) -> str:
     if stage.do == "train":
         return f"train {stage.mode}"
+    if stage.share:
+        return f"{stage.do} {stage.share:.0%} of layer {stage.layer} ({stage.init})"
     detail = f"{stage.neurons} of layer {stage.layer}" if stage.neurons else "as many as came"
     return f"{stage.do} {detail} ({stage.criterion if stage.do == 'prune' else stage.init})"
 

@@ -12,6 +12,7 @@ import deepcheck
 from deepcheck.audio.decode import SAMPLE_RATE
 from deepcheck.checkpoint import Checkpoint, describe_widths
 from deepcheck.detectors.base import Detector, parameter_count
+from deepcheck.engine.columns import without_room
 from deepcheck.engine.reference import REFERENCE, is_reference
 from deepcheck.errors import ConfigError, DataError
 from deepcheck.plasticity.criteria import DATA_FREE, PAIRWISE
@@ -128,14 +129,12 @@ def pruned(
     least = {group.name: group.least for group in detector.groups()}
     # With no old unit left there is nothing to hold or to go back to. What was in a block goes with it.
     grown_from = {
-        group: first
-        for group, first in grown_from.items()
-        if group in widths and least[group] <= first < widths[group]
+        group: first for group, first in grown_from.items() if group in widths and least[group] <= first < widths[group]
     }
     changes = [Change(one.group, -len(one.removed)) for one in selections if len(one.removed)]
     how = {"criterion": criterion, "scope": scope, "seed": seed}
     stage = {"stage": "prune", **how, "changes": _described(changes)}
-    child = _child(parent, detector, name, stage, grown_from, change <= SILENT)
+    child = without_room(_child(parent, detector, name, stage, grown_from, change <= SILENT))
     child, note = _with_evidence(child, parent, change <= SILENT, before, after)
     return Surgery(child, tuple(rows), change, note)
 

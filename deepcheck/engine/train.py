@@ -46,7 +46,8 @@ def train(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
     The state is kept in `run_dir`: with the same settings a stopped run goes on where it was and ends with the
     same weights as one that was not stopped (on the CPU, bit for bit); with other settings `ConfigError`. Where the
     development set does not tell the labels apart, the model comes without calibration, and `Done.note` says so.
-    `config.stages` and `config.folds` stand for several trainings (see `stages.run_stages`, `folds.run_folds`).
+    `config.stages` and `config.folds` stand for several trainings (see `stages.run_stages`, `rounds.run_rounds`,
+    `folds.run_folds`).
 
     Under torchrun all processes call this; each gets the same events, and the first one writes the files.
     """
@@ -59,6 +60,11 @@ def train(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
         from deepcheck.engine.folds import run_folds
 
         yield from run_folds(config, run_dir)
+        return
+    if config.rounds.most:
+        from deepcheck.engine.rounds import run_rounds
+
+        yield from run_rounds(config, run_dir)
         return
     if config.stages:
         from deepcheck.engine.stages import run_stages

@@ -1,5 +1,7 @@
 """One constructor of unit groups per layer family."""
 
+from dataclasses import replace
+
 from torch import nn
 
 from deepcheck.plasticity.units import Outlet, Span, UnitGroup
@@ -76,14 +78,14 @@ def recurrent_units(model: nn.Module, name: str, *, layer: int, rnn: str, reader
     return UnitGroup(name, layer, "units", module.hidden_size, tuple(spans), outlet, tuple(sorted(sizes)))
 
 
-def ffn_neurons(model: nn.Module, name: str, *, layer: int, up: str, down: str) -> UnitGroup:
-    """The hidden neurons between two linear layers, `up` and `down`."""
+def ffn_neurons(model: nn.Module, name: str, *, layer: int, up: str, down: str, part: str = "ffn") -> UnitGroup:
+    """The neurons between two linear layers, `up` and `down`, called `part`."""
     width = model.get_submodule(up).out_features
     assert isinstance(width, int)
     return UnitGroup(
         name,
         layer,
-        "ffn",
+        part,
         width,
         spans=(
             Span(f"{up}.weight"),
@@ -158,3 +160,16 @@ def _attention_shape(model: nn.Module, attention: str) -> tuple[int, int]:
     rows = model.get_submodule(f"{attention}.q_proj").out_features
     assert isinstance(rows, int)
     return head_dim, rows // head_dim
+
+
+def within(prefix: str, layers: int, group: UnitGroup) -> UnitGroup:
+    """The group of a model as one of a model that holds it: paths below `prefix`, behind so many `layers`."""
+    return replace(
+        group,
+        name=prefix + group.name,
+        layer=layers + group.layer,
+        spans=tuple(replace(span, tensor=prefix + span.tensor) for span in group.spans),
+        outlet=group.outlet and replace(group.outlet, module=prefix + group.outlet.module),
+        sizes=tuple((prefix + path, per_unit) for path, per_unit in group.sizes),
+        stack=group.stack and replace(group.stack, path=prefix + group.stack.path),
+    )

@@ -31,7 +31,8 @@ def parts_of(groups: Sequence[UnitGroup]) -> list[str]:
 def choose_layers(text: str, groups: Sequence[UnitGroup], seed: int = 0, part: str | None = None) -> list[int]:
     """The layers that `text` names: `3`, `1,3,5`, `2-4`, `all`, or `random` (one, drawn with `seed`).
 
-    Of a `part` that not every layer has, `all` and `random` mean the layers that have it. Layers count from 1 in the order of the forward pass. `ConfigError` for one that the model does not have.
+    Of a `part` that not every layer has, `all` and `random` mean the layers that have it. Layers count from 1
+    in the order of the forward pass. `ConfigError` for one that the model does not have.
     """
     known = sorted({group.layer for group in groups})
     if not known:
@@ -91,6 +92,15 @@ def plan_share(
     kinds = {layer: _HEADS if (part or own) == ATTENTION else part or own for layer, own in first.items()}
     chosen = [group for group in groups if group.part == kinds.get(group.layer)]
     return [Change(group, round(share * group.width)) for group in chosen]
+
+
+def plan_growth(
+    groups: Sequence[UnitGroup], layers: Sequence[int], neurons: int, part: str | None = None, share: float = 0.0
+) -> list[Change]:
+    """As `plan`; or, if there is a `share`, as `plan_share`, but at least one unit a layer."""
+    if not share:
+        return plan(groups, layers, neurons, part)
+    return [Change(change.group, max(1, change.units)) for change in plan_share(groups, layers, share, part)]
 
 
 def _require_part(groups: Sequence[UnitGroup], part: str | None) -> None:

@@ -140,7 +140,7 @@ def select(
 
 
 def _losers(scores: Tensor, added: Tensor, widths: Sequence[int], stay: Sequence[int], count: int) -> Tensor:
-    """(units,) whether each unit of a pool goes; of its groups, one after another, `widths` and how many best `stay`."""
+    """(units,) whether each unit of a pool goes; of its groups, in turn, `widths` and how many of the best `stay`."""
     oldest = added.argsort(stable=True)
     order = oldest[scores[oldest].argsort(descending=True, stable=True)]
     owner = torch.arange(len(widths)).repeat_interleave(torch.tensor(widths))[order]

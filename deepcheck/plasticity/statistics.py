@@ -233,9 +233,9 @@ def magnitude(model: nn.Module, group: UnitGroup) -> Tensor:
     squares = torch.zeros(group.width, dtype=torch.float64)
     if group.stack is not None:
         for unit in range(group.width):
-            for tensor in model.get_submodule(f"{group.stack.path}.{unit}").parameters():
-                if tensor.dim() > 1:
-                    squares[unit] += tensor.detach().double().square().sum().cpu()
+            for weight in model.get_submodule(f"{group.stack.path}.{unit}").parameters():
+                if weight.dim() > 1:
+                    squares[unit] += weight.detach().double().square().sum().cpu()
     for span in group.spans:
         tensor = tensor_at(model, span.tensor).detach()
         if tensor.dim() > 1:

@@ -148,10 +148,8 @@ def set_widths(model: Plastic, widths: Mapping[str, int]) -> None:
         _set_sizes(model, group, width)
 
 
-def _restack(
-    model: nn.Module, stack: Stack, keep: Tensor | None, add: int, generator: torch.Generator | None
-) -> None:
-    old = list(model.get_submodule(stack.path))
+def _restack(model: nn.Module, stack: Stack, keep: Tensor | None, add: int, generator: torch.Generator | None) -> None:
+    old = list(model.get_submodule(stack.path).children())
     kept = old if keep is None else [old[int(unit)] for unit in keep]
     if add and generator is None:
         generator = torch.Generator().manual_seed(int(torch.randint(1 << 62, ())))

@@ -39,7 +39,9 @@ def collected(model, names, batches, dtype=torch.float64):
 
 def statistics_with(taylor=(1.0,), entropies=(1.0,), magnitudes=(1.0,), added=(-1, 0, 1, 2), explained=(0.5,)):
     group = group_named(lived_in("gru"), "layers.0.units")
-    tensors = [torch.tensor(values, dtype=torch.float64) for values in (taylor, entropies, magnitudes, added, explained)]
+    tensors = [
+        torch.tensor(values, dtype=torch.float64) for values in (taylor, entropies, magnitudes, added, explained)
+    ]
     return GroupStatistics(*tensors, group)
 
 

@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from functools import cache
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -29,6 +30,11 @@ FAMILIES = {
     "wav2vec2-stable": DetectorSpec("wav2vec2", {"config": STABLE, "pool": "mean", "window_s": 1.0}),
     "distilled": DetectorSpec("distilled", {**TINY_DISTILLED, "pool": "layers", "window_s": 1.0}),
 }
+if find_spec("snntorch"):  # the extra snn
+    FAMILIES["snn"] = DetectorSpec("snn", {"units": [12, 8], "decay": 0.98, "slope": 5.0, "stack": 1, **MEL})
+FAMILIES["progressive"] = DetectorSpec(
+    "progressive", {"base": {"name": "gru", "arguments": {"units": [5, 4], "bidirectional": True, **MEL}}}
+)
 FAMILIES["committee"] = DetectorSpec(
     "committee",
     {"members": [{"name": FAMILIES[one].name, "arguments": FAMILIES[one].arguments} for one in ("gru", "distilled")]},
@@ -53,6 +59,8 @@ WIDTHS = {
     "bi-gru": {"layers.0.units": 6},
     "lstm": {"layers.0.units": 6},
     "bi-lstm": {"layers.0.units": 5, "layers.1.units": 7},
+    "snn": {"layers.0.units": 12, "layers.1.units": 8},
+    "progressive": {"base.layers.0.units": 5, "base.layers.1.units": 4},
     **ENCODER_WIDTHS,
     "committee": {"members.0.layers.0.units": 6, **ENCODER_WIDTHS["committee"]},
 }
@@ -62,7 +70,9 @@ STACKS = {
     "wav2vec2-stable": {"blocks.0": 0, "blocks.1": 0},
     "distilled": {"blocks.0": 0, "blocks.1": 0},
     "committee": {"members.1.blocks.0": 0, "members.1.blocks.1": 0},
+    "progressive": {"columns": 0},
 }
+WIDTHS = {family: widths for family, widths in WIDTHS.items() if family in FAMILIES}
 CASES = [(family, group) for family, widths in WIDTHS.items() for group in widths]
 
 

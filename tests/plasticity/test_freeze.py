@@ -22,6 +22,7 @@ GROWTHS = {
     "bi-lstm": ["layers.0.units", "layers.1.units"],
     "wav2vec2": list(WIDTHS["wav2vec2"])[:4],
     "wav2vec2-stable": list(WIDTHS["wav2vec2"])[2:],
+    "progressive": ["base.layers.0.units", "base.layers.1.units"],
     "distilled": list(WIDTHS["distilled"])[1:4],
     "committee": ["members.0.layers.0.units", "members.1.layers.1.ffn"],
 }

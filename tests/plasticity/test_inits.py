@@ -6,9 +6,10 @@ from test_families import context_on, features_of, grow_groups, lived_in, loss_o
 
 from deepcheck.checkpoint import same_tensors
 from deepcheck.errors import ConfigError
-from deepcheck.plasticity.growth import group_named
+from deepcheck.plasticity.growth import group_named, grow
 from deepcheck.plasticity.inits import EXACT, INITS, Context
 from deepcheck.plasticity.inits.gradmax import fill as gradmax
+from deepcheck.plasticity.plan import Change
 from deepcheck.plasticity.units import tensor_at
 
 FFN = "encoder.encoder.layers.0.ffn"
@@ -161,3 +162,63 @@ def test_an_unknown_init_is_named():
     model = lived_in("gru")
     with pytest.raises(ConfigError, match="zeros"):
         grow_groups(model, {"layers.0.units": 1}, "zeros")
+
+
+def planted(directions, batches=24, seed=0, mean=0.0):
+    """(batch, 1, bins, frames) features, each frame along one of the directions, with its own length and sign."""
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(batches):
+        which = torch.randint(len(directions), (6, 20), generator=generator)
+        length = torch.randn(6, 20, 1, generator=generator, dtype=torch.float64)
+        frames = mean + length * directions[which] + 0.05 * torch.randn(6, 20, 6, generator=generator).double()
+        yield frames.transpose(1, 2).unsqueeze(1)
+
+
+def hebbian_rows(features, units, seed=0):
+    """What the new units of a GRU read of each frame, (gates, units, 6), of norm 1; and the norms of old and new."""
+    from deepcheck.card import DetectorSpec
+    from deepcheck.detectors.base import build
+
+    torch.manual_seed(0)
+    spec = {"units": [5], "stack": 1, "frontend": {"name": "mel", "bins": 6}, "window_s": 1.0}
+    model = build(DetectorSpec("gru", spec)).double().eval()
+    features = list(features)
+
+    def backward():
+        model.zero_grad()
+        for batch in features:
+            loss_of(model, batch).backward()
+
+    group = group_named(model, "layers.0.units")
+    context = Context(torch.Generator().manual_seed(seed), backward)
+    grow(model, [Change(group, units)], "hebbian", context)
+    rows = tensor_at(model, "layers.0.weight_ih_l0").detach().unflatten(0, (3, -1))
+    new = rows[:, 5:]
+    assert all(parameter.grad is None for parameter in model.parameters())
+    return new / new.norm(dim=-1, keepdim=True), rows[:, :5].norm(dim=-1).mean(), new.norm(dim=-1)
+
+
+def test_alone_a_hebbian_unit_becomes_the_first_principal_component():
+    direction = torch.tensor([3.0, -1.0, 0.5, 0.0, 2.0, 1.0], dtype=torch.float64)
+    direction /= direction.norm()
+    # A constant that all frames share says nothing, however large it is.
+    rows, old, new = hebbian_rows(planted(direction[None], mean=4.0), units=1)
+    assert ((rows @ direction).abs() > 0.95).all()  # one for each gate
+    assert new.flatten().tolist() == pytest.approx([float(old)] * 3)
+
+
+def test_together_hebbian_units_share_the_input_out():
+    directions = torch.eye(6, dtype=torch.float64)[[1, 4]]
+    rows, _, _ = hebbian_rows(planted(directions), units=6)
+    likeness = (rows @ directions.T).abs()  # (gates, units, directions)
+    assert (likeness.max(2).values > 0.8).double().mean() > 0.8
+    assert (likeness.max(1).values > 0.9).all()  # no direction without a unit
+
+
+def test_hebbian_growth_is_the_same_with_the_same_seed_and_needs_data():
+    directions = torch.eye(6, dtype=torch.float64)[[1, 4]]
+    one, again, other = (hebbian_rows(planted(directions, batches=3), 2, seed)[0] for seed in (0, 0, 1))
+    assert one.equal(again)
+    assert not one.equal(other)
+    with pytest.raises(ConfigError, match="init hebbian needs data"):
+        grow_groups(lived_in("gru"), {"layers.0.units": 1}, "hebbian")

@@ -24,7 +24,7 @@ _ANSWERS: dict[type[nn.Module], Callable[..., Tensor]] = {
 
 
 def fill(model: nn.Module, group: UnitGroup, first_new: int, context: Context) -> None:
-    """Incoming weights by Oja's rule (1982) under the soft competition of SoftHebb (arXiv:2209.11883); reading ones zero.
+    """Incoming weights by Oja's rule (1982) under SoftHebb's competition (arXiv:2209.11883), reading ones zero.
 
     Exact. With u = w x of the centred input x, new unit k gets y_k u_k (x - u_k w_k), y being the softmax over the new
     units of u^2 in units of its mean: alone a unit becomes the first principal component, and together they share the
@@ -50,7 +50,9 @@ def fill(model: nn.Module, group: UnitGroup, first_new: int, context: Context) -
 def _shapes(model: nn.Module, span: Span) -> bool:
     module, _, name = span.tensor.rpartition(".")
     incoming = span.fill == "random" and not span.reads and span.dim == 0
-    return incoming and name.startswith("weight") and "_hh" not in name and type(model.get_submodule(module)) in _ANSWERS
+    return (
+        incoming and name.startswith("weight") and "_hh" not in name and type(model.get_submodule(module)) in _ANSWERS
+    )
 
 
 class _Learner:
@@ -81,7 +83,7 @@ class _Learner:
         self.weight = _unit(self.weight + RATE * _unit(gradient))
 
     def finish(self) -> None:
-        norm = self.old.flatten(3).norm(dim=3).mean() if self.old.dim() > 3 else self.old.abs().mean()
+        norm = self.old.flatten(3).norm(dim=3).mean()
         self.new.copy_((self.weight * norm).unflatten(0, self.shape))
 
 
