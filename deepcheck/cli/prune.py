@@ -32,7 +32,7 @@ def command(
     ] = None,
     part: Part = None,
     criterion: Annotated[
-        str, typer.Option(help="gradient-entropy, gradient, entropy, magnitude, newest or random.")
+        str, typer.Option(help="gradient-entropy, gradient, entropy, coactivation, magnitude, newest or random.")
     ] = "gradient-entropy",
     scope: Annotated[
         str,

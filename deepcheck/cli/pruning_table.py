@@ -101,5 +101,4 @@ def _removed(units: int, new: int) -> str:
 
 def _of_both(one: Selection, values: Tensor, say: Callable[[Tensor], str]) -> str:
     """What is to be said of the values of the units that are removed, above that of those that are kept."""
-    gone = say(values[one.removed]) if len(one.removed) else "-"
-    return f"{gone}\n{say(values[one.kept])}"
+    return "\n".join(say(values[units]) if len(units) else "-" for units in (one.removed, one.kept))

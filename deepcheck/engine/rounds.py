@@ -13,7 +13,7 @@ from deepcheck.engine.calibrate import score_by_label
 from deepcheck.engine.development import Part, develop
 from deepcheck.engine.events import Done, Event, RoundDone
 from deepcheck.engine.score import Scorer
-from deepcheck.engine.stages import run_stages
+from deepcheck.engine.stages import require_stages, run_stages
 from deepcheck.engine.training_sets import read_sets
 from deepcheck.engine.unfinished import begin
 from deepcheck.errors import ConfigError
@@ -41,6 +41,7 @@ def run_rounds(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
             "Rounds repeat stages that begin with growth, from a model that there is.",
             "Set start, and stages such as [{do: grow, layer: auto, share: 0.25}, {do: train, mode: frozen}].",
         )
+    require_stages(config)
     begin(run_dir / "rounds.json", to_dict(config), f'growth "{config.name}"')
     train_set, dev_set = read_sets(config)
     device = pick_device(config.device)

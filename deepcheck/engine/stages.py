@@ -34,7 +34,7 @@ def run_stages(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
     on in the stage, and within training at the step, where it was. A first stage that does not train needs
     `start`. `StageDone` follows each stage, with the EER on the development set.
     """
-    _check(config)
+    require_stages(config)
     with joined(pick_device(config.device)) as processes:
         if processes.rank == 0:
             begin(run_dir / "stages.json", to_dict(config), f'schedule "{config.name}"')
@@ -130,7 +130,8 @@ def _measured(checkpoint: Checkpoint, dev_eer: float) -> Checkpoint:
     return replace(checkpoint, card=replace(card, history=history, metrics={**card.metrics, "dev_eer": dev_eer}))
 
 
-def _check(config: TrainConfig) -> None:
+def require_stages(config: TrainConfig) -> None:
+    """`ConfigError` for a schedule that makes no sense, before anything is done."""
     for number, stage in enumerate(config.stages):
         if stage.do not in ("train", *_DO):
             raise ConfigError(f'stages[{number}] does "{stage.do}".', did_you_mean(stage.do, ["train", *_DO]))
