@@ -77,8 +77,8 @@ class Growth:
         rounds = config.rounds if self.stage.share else RoundsConfig()
         if self.stage.share and not rounds.most:
             rounds = replace(rounds, most=_MOST_ROUNDS)
-        alone = {"stages": (), "folds": FoldsConfig(), "rounds": rounds}
-        return replace(config, name=name, start=start, seed=self.seed, mode="unfrozen", **alone)
+        config = replace(config, stages=(), folds=FoldsConfig(), rounds=rounds)
+        return replace(config, name=name, start=start, seed=self.seed, mode="unfrozen")
 
     def stages(self) -> tuple[StageConfig, ...]:
         """To grow, and to train; adapters come once what is new has found its place, as in their mode it is still."""
@@ -140,8 +140,8 @@ def grow_and_train(growth: Growth, *, fresh: bool, dry_run: bool) -> None:
     name = growth.child_name(parent.card, growth.mode, fresh or dry_run)
     config = growth.training(start, parent.card, name)
     stage, *trainings = growth.stages()
-    changes = growth.changes(parent, lambda: read_sets(config)[0])
-    if stage.layer in (AUTO, "random") and not config.rounds.most:  # where each round has its own
+    changes = growth.changes(parent, lambda: read_sets(config)[0]) if dry_run or not config.rounds.most else []
+    if changes and stage.layer in (AUTO, "random"):
         stage = replace(stage, layer=str(changes[0].group.layer))
     if dry_run:
         exact = "zero" if stage.init in EXACT else stage.init  # some of which need a look at the data

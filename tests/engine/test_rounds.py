@@ -21,7 +21,7 @@ STAGES = (
 @pytest.fixture
 def config(corpus, stored_model):
     quick = {"calibration": CalibrationConfig(conditions=()), "sampling": SamplingConfig(samples_per_epoch=16)}
-    return settings(corpus, STAGES, start=stored_model("base"), rounds=RoundsConfig(most=3, patience=2), **quick)
+    return settings(corpus, STAGES, start=stored_model("base"), rounds=RoundsConfig(most=2, patience=2), **quick)
 
 
 def rows(events):
@@ -41,51 +41,33 @@ def with_eers(monkeypatch, eers):
     monkeypatch.setattr(rounds, "eer", lambda *scores: (0.4, 0.0))
 
 
-def test_rounds_grow_and_end_with_the_best(config, tmp_path, monkeypatch):
-    with_eers(monkeypatch, [0.3, 0.2, 0.25])
-    events = list(train(config, tmp_path))
+def test_rounds_grow_end_with_the_best_and_survive_being_stopped(config, tmp_path, monkeypatch):
+    with_eers(monkeypatch, [0.2, 0.25, 0.2, 0.25])
+    events = list(train(config, tmp_path / "one"))
     made = rows(events)
-    assert [(one.number, one.dev_eer, one.best) for one in made] == [
-        (0, 0.4, True),
-        (1, 0.3, True),
-        (2, 0.2, True),
-        (3, 0.25, False),
-    ]
+    assert [(one.number, one.dev_eer, one.best) for one in made] == [(0, 0.4, True), (1, 0.2, True), (2, 0.25, False)]
     sizes = [one.parameters for one in made]
     assert sizes == sorted(set(sizes))  # each round grows from where the one before left
-    layers = [int(one.what.split()[-1]) for one in made[1:]]
-    assert made[0].what == "before"
     done = events[-1]
     assert isinstance(done, Done)
     card = done.checkpoint.card
-    assert (card.name, card.parent, card.parameters) == ("mine", "base", sizes[2])
+    assert (card.name, card.parent, card.parameters) == ("mine", "base", sizes[1])
     assert card.thresholds is not None
-    assert same_tensors(done.checkpoint.tensors, load_checkpoint(tmp_path / "round-2.safetensors").tensors)
-    assert "the model is that of round 2" in done.reason
-    # A quarter of the layer that was chosen, or of what it had become.
-    first = f"blocks.{layers[0] - 1}.conv1"
-    width = 4 << (layers[0] - 1) // 2
-    assert load_checkpoint(tmp_path / "round-1.safetensors").card.widths == {first: width + width // 4}
-    assert [row["stage"] for row in card.history] == ["grow", "train", "grow", "train"]
+    before, first, second = (load_checkpoint(tmp_path / "one" / f"round-{n}.safetensors") for n in range(3))
+    assert same_tensors(done.checkpoint.tensors, first.tensors)
+    assert done.reason == "2 rounds done; the model is that of round 1"
+    # A quarter of the layer that was chosen.
+    assert made[0].what == "before"
+    layer = int(made[1].what.split()[-1])
+    width = 4 << (layer - 1) // 2
+    assert made[1].what == f"{width // 4} channels in layer {layer}"
+    assert first.card.widths == {f"blocks.{layer - 1}.conv1": width + width // 4}
+    assert [row["stage"] for row in second.card.history] == ["grow", "train", "grow", "train"]
     # Frozen, a round moves nothing of the round before.
-    before, after = (load_checkpoint(tmp_path / f"round-{n}.safetensors").tensors for n in (0, 1))
-    for name, tensor in before.items():
-        assert after[name][tuple(map(slice, tensor.shape))].equal(tensor), name
+    for name, tensor in before.tensors.items():
+        assert first.tensors[name][tuple(map(slice, tensor.shape))].equal(tensor), name
 
-
-def test_it_ends_when_patience_does_and_keeps_the_model_before(config, tmp_path, monkeypatch, home):
-    with_eers(monkeypatch, [0.45, 0.4, 0.1])
-    config = replace(config, rounds=RoundsConfig(most=9, patience=2))
-    events = list(train(config, tmp_path))
-    assert [one.best for one in rows(events)] == [True, False, False]
-    assert events[-1].reason == "no better development EER in 2 rounds; no round was better than the model before"
-    base = load_checkpoint(home / "models" / "base.safetensors")
-    assert same_tensors(events[-1].checkpoint.tensors, base.tensors)
-
-
-def test_stopped_and_started_again_it_ends_with_the_same_model(config, tmp_path):
-    config = replace(config, rounds=RoundsConfig(most=2, patience=2))
-    [*whole, done] = train(config, tmp_path / "one")
+    # Stopped after the first round, and once more within the second.
     for last in (lambda event: isinstance(event, RoundDone) and event.number == 1, lambda event: type(event) is Step):
         run = train(config, tmp_path / "two")
         for event in run:
@@ -93,10 +75,21 @@ def test_stopped_and_started_again_it_ends_with_the_same_model(config, tmp_path)
                 break
         run.close()
     [*again, resumed] = train(config, tmp_path / "two")
-    assert [(one.what, one.dev_eer) for one in rows(again)] == [(one.what, one.dev_eer) for one in rows(whole)]
+    assert [(one.what, one.dev_eer) for one in rows(again)] == [(one.what, one.dev_eer) for one in made]
     assert same_tensors(resumed.checkpoint.tensors, done.checkpoint.tensors)
+    assert same_tensors(load_checkpoint(tmp_path / "two" / "round-2.safetensors").tensors, second.tensors)
     with pytest.raises(ConfigError, match=r"other settings: rounds\.patience"):
         list(train(replace(config, rounds=RoundsConfig(most=2, patience=1)), tmp_path / "two"))
+
+
+def test_it_ends_when_patience_does_and_keeps_the_model_before(config, tmp_path, monkeypatch, home):
+    with_eers(monkeypatch, [0.4, 0.1])
+    config = replace(config, rounds=RoundsConfig(most=9, patience=1))
+    events = list(train(config, tmp_path))
+    assert [one.best for one in rows(events)] == [True, False]
+    assert events[-1].reason == "no better development EER in 1 rounds; no round was better than the model before"
+    base = load_checkpoint(home / "models" / "base.safetensors")
+    assert same_tensors(events[-1].checkpoint.tensors, base.tensors)
 
 
 def test_what_makes_no_rounds(config, tmp_path, monkeypatch):

@@ -169,3 +169,17 @@ def test_where_a_layer_does_not_learn_its_copy_does_not():
         name.split(".")[1] for name, p in model.named_parameters() if name.startswith("blocks") and p.requires_grad
     }
     assert learns == {"1"}
+
+
+@pytest.mark.parametrize("family", ["wav2vec2", "distilled"])
+def test_what_a_block_attends_to_is_part_of_what_its_layer_does(family):
+    model = lived_in(family)
+    sound = torch.randn(1, 16000, generator=torch.Generator().manual_seed(1))
+    plain = model.attention_maps(sound).maps
+    grow_groups(model, {"blocks.0": 2})
+    expanded = model.attention_maps(sound).maps
+    assert len(expanded) == len(plain) == 2
+    assert expanded[0].shape == (1, 1, *plain[0].shape[2:])
+    assert expanded[0].sum(-1).detach().flatten().tolist() == pytest.approx([1.0] * plain[0].shape[2], abs=1e-5)
+    assert (expanded[0] - plain[0].mean(1, keepdim=True)).abs().max() > 1e-5
+    assert expanded[1].equal(plain[1])
