@@ -12,7 +12,7 @@ from deepcheck.errors import ConfigError, DataError
 from deepcheck.plasticity.growth import group_named, grow
 from deepcheck.plasticity.inits import Context
 from deepcheck.plasticity.plan import Change, choose_layers, plan_growth
-from deepcheck.plasticity.units import UnitGroup, tensor_at
+from deepcheck.plasticity.units import UnitGroup, outlets_of, tensor_at
 from deepcheck.seeding import seed_of
 
 AUTO = "auto"
@@ -88,10 +88,8 @@ def _signal(detector: Detector, change: Change, parameters: int, batches: int) -
         if span.reads and gradient is not None:
             new = span.split(gradient / batches).narrow(span.dim + 1, change.group.width, change.units)
             square += float(new.double().square().sum())
-    if group.stack is not None:
-        for unit in range(change.group.width, change.group.width + change.units):
-            outlet = detector.get_submodule(f"{group.stack.path}.{unit}.{group.stack.outlet}")
-            for parameter in outlet.parameters():
-                if parameter.grad is not None:
-                    square += float((parameter.grad / batches).double().square().sum())
+    for outlet in outlets_of(detector, group)[change.group.width :]:
+        for parameter in outlet.parameters():
+            if parameter.grad is not None:
+                square += float((parameter.grad / batches).double().square().sum())
     return Signal(group.layer, group.part, parameters, square / parameters)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from deepcheck.errors import ModelError
 from deepcheck.plasticity.coactivation import Coactivation
-from deepcheck.plasticity.units import Outlet, Stack, UnitGroup, tensor_at
+from deepcheck.plasticity.units import Outlet, UnitGroup, outlets_of, tensor_at
 
 BINS = 32
 FINE = 32 * BINS
@@ -80,7 +80,7 @@ class Collector:
     def __enter__(self) -> Self:
         for group in self.groups:
             if group.stack is not None:
-                self._hooks += self._watch_stack(group, group.stack)
+                self._hooks += self._watch_stack(group)
             if group.outlet is not None:
                 module = self.model.get_submodule(group.outlet.module)
                 self._hooks.append(module.register_forward_pre_hook(self._watch(group, group.outlet)))
@@ -103,7 +103,7 @@ class Collector:
                 if span.reads and tensor.grad is not None:
                     product = span.split((tensor.detach() * tensor.grad).double())
                     change += product.movedim(span.dim + 1, 0).flatten(1).sum(1).cpu()
-            for unit, outlet in enumerate(_outlets(self.model, group)):
+            for unit, outlet in enumerate(outlets_of(self.model, group)):
                 for own in outlet.parameters():
                     if own.grad is not None:
                         change[unit] += (own.detach() * own.grad).double().sum().cpu()
@@ -136,7 +136,7 @@ class Collector:
 
         return look
 
-    def _watch_stack(self, group: UnitGroup, stack: Stack) -> list[Any]:
+    def _watch_stack(self, group: UnitGroup) -> list[Any]:
         """What enters the outlets, one module after the other; they are wide, so only their means are looked at."""
         means: list[Tensor] = []
 
@@ -148,7 +148,7 @@ class Collector:
                     self.together[group.name].add(torch.stack(means, 1))
                 means.clear()
 
-        return [outlet.register_forward_pre_hook(look) for outlet in _outlets(self.model, group)]
+        return [outlet.register_forward_pre_hook(look) for outlet in outlets_of(self.model, group)]
 
     def _take(self, group: UnitGroup, means: Tensor) -> None:
         """(recordings, units) mean activations."""
@@ -157,13 +157,6 @@ class Collector:
                 f"The activations of {group.name} are not finite.", "Take a model whose training did not diverge."
             )
         self.histograms[group.name].add(means)
-
-
-def _outlets(model: nn.Module, group: UnitGroup) -> list[nn.Module]:
-    """Of units that are whole modules, the layer that each is heard through."""
-    if group.stack is None:
-        return []
-    return [model.get_submodule(f"{group.stack.path}.{unit}.{group.stack.outlet}") for unit in range(group.width)]
 
 
 class Histogram:

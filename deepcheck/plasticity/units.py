@@ -189,6 +189,13 @@ def _set_sizes(model: nn.Module, group: UnitGroup, width: int) -> UnitGroup:
     return replace(group, width=width)
 
 
+def outlets_of(model: nn.Module, group: UnitGroup) -> list[nn.Module]:
+    """Of units that are whole modules, the layer that each is heard through."""
+    if group.stack is None:
+        return []
+    return [model.get_submodule(f"{group.stack.path}.{unit}.{group.stack.outlet}") for unit in range(group.width)]
+
+
 def tensor_at(model: nn.Module, path: str) -> Tensor:
     """The parameter or buffer at a dotted path."""
     module, _, name = path.rpartition(".")
