@@ -183,23 +183,6 @@ class StageConfig:
 
 
 @dataclass(frozen=True)
-class RoundsConfig:
-    """How often the stages are repeated at `most` (0: they run once), and after how many rounds without a better
-    development EER that ends."""
-
-    most: int = 0
-    patience: int = 2
-
-    def __post_init__(self) -> None:
-        for wrong, name, allowed in (
-            (self.most < 0, "most", "0 or more"),
-            (self.patience < 1, "patience", "at least 1"),
-        ):
-            if wrong:
-                raise ConfigError(f'"rounds.{name}" is {getattr(self, name)}.', f"Give {allowed}.")
-
-
-@dataclass(frozen=True)
 class FoldsConfig:
     """Training over `count` folds in whole groups of `by` (see `data.folds`; 0: not at all), and the `final` model.
 
@@ -244,7 +227,8 @@ class TrainConfig:
     probe: ProbeConfig = field(default_factory=ProbeConfig)
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     stages: Sequence[StageConfig] = ()  # instead of one training: train, grow, train, prune, train
-    rounds: RoundsConfig = field(default_factory=RoundsConfig)  # of the stages, while the development EER falls
+    rounds: int = 0  # how often the stages are repeated at most, while the development EER falls; 0: they run once
+    rounds_patience: int = 2  # rounds without a better development EER before that ends
     folds: FoldsConfig = field(default_factory=FoldsConfig)  # instead of a development set
 
     def __post_init__(self) -> None:

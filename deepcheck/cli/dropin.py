@@ -11,7 +11,7 @@ from deepcheck.checkpoint import Checkpoint, load_checkpoint
 from deepcheck.cli.conduct import as_overrides, conduct, data_flags
 from deepcheck.cli.console import say, show
 from deepcheck.cli.surgery import change_table, child_name, keep
-from deepcheck.config import FoldsConfig, RoundsConfig, StageConfig, TrainConfig, load_config
+from deepcheck.config import FoldsConfig, StageConfig, TrainConfig, load_config
 from deepcheck.data.protocols import read_data
 from deepcheck.data.utterance import Protocol
 from deepcheck.detectors.base import Detector
@@ -74,9 +74,7 @@ class Growth:
         if self.mode == "unfrozen" and flags.get("optimizer.lr") is None and not self.config:
             # What has been learnt is to be refined, not shaken; the paper halves as well (arXiv:2603.24343).
             config = replace(config, optimizer=replace(config.optimizer, lr=config.optimizer.lr / 2))
-        rounds = config.rounds if self.stage.share else RoundsConfig()
-        if self.stage.share and not rounds.most:
-            rounds = replace(rounds, most=_MOST_ROUNDS)
+        rounds = (config.rounds or _MOST_ROUNDS) if self.stage.share else 0
         config = replace(config, stages=(), folds=FoldsConfig(), rounds=rounds)
         return replace(config, name=name, start=start, seed=self.seed, mode="unfrozen")
 
@@ -140,14 +138,14 @@ def grow_and_train(growth: Growth, *, fresh: bool, dry_run: bool) -> None:
     name = growth.child_name(parent.card, growth.mode, fresh or dry_run)
     config = growth.training(start, parent.card, name)
     stage, *trainings = growth.stages()
-    changes = growth.changes(parent, lambda: read_sets(config)[0]) if dry_run or not config.rounds.most else []
+    changes = growth.changes(parent, lambda: read_sets(config)[0]) if dry_run or not config.rounds else []
     if changes and stage.layer in (AUTO, "random"):
         stage = replace(stage, layer=str(changes[0].group.layer))
     if dry_run:
         exact = "zero" if stage.init in EXACT else stage.init  # some of which need a look at the data
         surgery = grown(parent, changes, name=name, init=exact, seed=growth.seed)
         show(change_table(surgery))
-        rounds = f", in up to {config.rounds.most} rounds" if config.rounds.most else ""
+        rounds = f", in up to {config.rounds} rounds" if config.rounds else ""
         modes = " and as many in mode ".join(training.mode for training in trainings)
         say(f"Nothing was saved. {config.epochs} epochs in mode {modes} would follow{rounds}.")
         return

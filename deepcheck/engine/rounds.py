@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deepcheck import store
 from deepcheck.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from deepcheck.config import RoundsConfig, TrainConfig, to_dict
+from deepcheck.config import TrainConfig, to_dict
 from deepcheck.engine.calibrate import score_by_label
 from deepcheck.engine.development import Part, develop
 from deepcheck.engine.events import Done, Event, RoundDone
@@ -28,14 +28,18 @@ ROUND_FILES = "round-*.safetensors"
 def run_rounds(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
     """The stages of `config` from `config.start` on, again from the model that they leave, and so on.
 
-    `RoundDone` follows each round; the first, number 0, is the model before. It ends when `rounds.patience` rounds in a
-    row have not bettered the best development EER, or after `rounds.most`. `Done` then has the model of the best round,
+    `RoundDone` follows each round; the first, number 0, is the model before. It ends when `rounds_patience` rounds in a
+    row have not bettered the best development EER, or after `rounds`. `Done` then has the model of the best round,
     which may be the one before. Every round's model is kept as `round-N.safetensors` in `run_dir`; with the same
     settings a stopped run goes on in the round, the stage and the step where it was.
     """
-    rounds = config.rounds
     if os.environ.get("WORLD_SIZE", "1") != "1":
         raise ConfigError("Growth in rounds is no work for torchrun.", "Start it as one process.")
+    if config.rounds < 0 or config.rounds_patience < 1:
+        raise ConfigError(
+            f'"rounds" is {config.rounds}, "rounds_patience" {config.rounds_patience}.',
+            "Give rounds of 0 or more, and a patience of at least 1.",
+        )
     if config.start is None or not config.stages or config.stages[0].do == "train":
         raise ConfigError(
             "Rounds repeat stages that begin with growth, from a model that there is.",
@@ -47,8 +51,8 @@ def run_rounds(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
     device = pick_device(config.device)
     made: list[RoundDone] = []
     start = str(store.resolve(config.start).path)
-    for number in range(rounds.most + 1):
-        if number > rounds.patience and not any(one.best for one in made[-rounds.patience :]):
+    for number in range(config.rounds + 1):
+        if number > config.rounds_patience and not any(one.best for one in made[-config.rounds_patience :]):
             break
         place, row = run_dir / f"round-{number}.safetensors", run_dir / f"round-{number}.json"
         if not row.is_file():
@@ -60,7 +64,7 @@ def run_rounds(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
                 dev_eer, what = eer(*score_by_label(Scorer(checkpoint.build(), device=device), dev_set))[0], "before"
             best = dev_eer < min((one.dev_eer for one in made), default=2.0)
             save_checkpoint(checkpoint, place)
-            done = RoundDone(number, rounds.most, what, checkpoint.card.parameters, dev_eer, best, str(place))
+            done = RoundDone(number, config.rounds, what, checkpoint.card.parameters, dev_eer, best, str(place))
             write_atomically(row, json.dumps(asdict(done)))
         made.append(RoundDone(**json.loads(row.read_text(encoding="utf-8"))))
         yield made[-1]
@@ -72,9 +76,9 @@ def run_rounds(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
     origin = Path(config.start).name.removesuffix(".safetensors")
     card = replace(found.onto(model.card), name=config.name, parent=origin)
     reason = (
-        f"{rounds.most} rounds done"
-        if len(made) > rounds.most
-        else f"no better development EER in {rounds.patience} rounds"
+        f"{config.rounds} rounds done"
+        if len(made) > config.rounds
+        else f"no better development EER in {config.rounds_patience} rounds"
     )
     which = (
         f"the model is that of round {chosen.number}" if chosen.number else "no round was better than the model before"
@@ -86,7 +90,7 @@ def run_rounds(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
 
 def _round(config: TrainConfig, start: str, run_dir: Path) -> Generator[Event, None, Checkpoint]:
     calibration = replace(config.calibration, conditions=())
-    for event in run_stages(replace(config, rounds=RoundsConfig(), start=start, calibration=calibration), run_dir):
+    for event in run_stages(replace(config, rounds=0, start=start, calibration=calibration), run_dir):
         if isinstance(event, Done):
             return event.checkpoint
         yield event

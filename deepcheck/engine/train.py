@@ -61,7 +61,7 @@ def train(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
 
         yield from run_folds(config, run_dir)
         return
-    if config.rounds.most:
+    if config.rounds:
         from deepcheck.engine.rounds import run_rounds
 
         yield from run_rounds(config, run_dir)

@@ -86,7 +86,7 @@ def test_a_column_comes_learns_and_goes(base, training):
 
 
 def test_rounds_print_a_table_and_keep_the_best(base, training, home):
-    command = ["grow", "--neurons", "auto", *training, "--recordings", 8, "--set", "rounds.most=1"]
+    command = ["grow", "--neurons", "auto", *training, "--recordings", 8, "--set", "rounds=1"]
     result = run(*command, "--name", "grown")
     lines = [line.split() for line in result.stdout.splitlines()]
     [before] = [line for line in lines if line[:2] == ["0", "before"]]

@@ -63,7 +63,7 @@ def test_groups_are_those_of_the_members_and_layers_count_on():
     groups = model.groups()
     own = [group for member in model.members for group in member.groups()]
     assert [group.width for group in groups] == [group.width for group in own]
-    assert [group.layer for group in groups] == [1, 2, 3, 3, 3, 4, 4, 4]
+    assert [group.layer for group in groups] == [1, 2, 3, 3, 3, 3, 4, 4, 4, 4]
     assert groups[0].name == "members.0.layers.0.units"
     assert groups[2].name == "members.1.layers.0.attention.heads"
 

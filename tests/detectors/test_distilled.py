@@ -346,7 +346,9 @@ def test_a_file_of_weights_that_is_none(tmp_path):
 def test_groups_and_the_spec():
     model = made()
     assert [(g.layer, g.part, g.width) for g in model.groups()] == [
-        (layer, part, width) for layer in (1, 2) for part, width in (("heads", 4), ("head-dims", 8), ("ffn", 24))
+        (layer, part, width)
+        for layer in (1, 2)
+        for part, width in (("heads", 4), ("head-dims", 8), ("ffn", 24), ("block", 0))
     ]
     json.dumps(model.spec.arguments)
     again = build(model.spec)

@@ -103,7 +103,9 @@ def test_layerdrop_and_masking_are_off():
 def test_groups_and_the_spec():
     model = made()
     assert [(g.layer, g.part, g.width) for g in model.groups()] == [
-        (layer, part, width) for layer in (1, 2) for part, width in (("heads", 4), ("head-dims", 8), ("ffn", 24))
+        (layer, part, width)
+        for layer in (1, 2)
+        for part, width in (("heads", 4), ("head-dims", 8), ("ffn", 24), ("block", 0))
     ]
     again = build(model.spec)
     assert again.spec == model.spec

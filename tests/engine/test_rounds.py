@@ -6,7 +6,7 @@ import pytest
 from engine.test_stages import settings
 
 from deepcheck.checkpoint import load_checkpoint, same_tensors
-from deepcheck.config import CalibrationConfig, RoundsConfig, SamplingConfig, StageConfig, load_config
+from deepcheck.config import CalibrationConfig, SamplingConfig, StageConfig
 from deepcheck.engine import rounds
 from deepcheck.engine.events import Done, RoundDone, Step
 from deepcheck.engine.train import train
@@ -21,7 +21,7 @@ STAGES = (
 @pytest.fixture
 def config(corpus, stored_model):
     quick = {"calibration": CalibrationConfig(conditions=()), "sampling": SamplingConfig(samples_per_epoch=16)}
-    return settings(corpus, STAGES, start=stored_model("base"), rounds=RoundsConfig(most=2, patience=2), **quick)
+    return settings(corpus, STAGES, start=stored_model("base"), rounds=2, **quick)
 
 
 def rows(events):
@@ -78,13 +78,13 @@ def test_rounds_grow_end_with_the_best_and_survive_being_stopped(config, tmp_pat
     assert [(one.what, one.dev_eer) for one in rows(again)] == [(one.what, one.dev_eer) for one in made]
     assert same_tensors(resumed.checkpoint.tensors, done.checkpoint.tensors)
     assert same_tensors(load_checkpoint(tmp_path / "two" / "round-2.safetensors").tensors, second.tensors)
-    with pytest.raises(ConfigError, match=r"other settings: rounds\.patience"):
-        list(train(replace(config, rounds=RoundsConfig(most=2, patience=1)), tmp_path / "two"))
+    with pytest.raises(ConfigError, match=r"other settings: rounds_patience"):
+        list(train(replace(config, rounds_patience=1), tmp_path / "two"))
 
 
 def test_it_ends_when_patience_does_and_keeps_the_model_before(config, tmp_path, monkeypatch, home):
     with_eers(monkeypatch, [0.4, 0.1])
-    config = replace(config, rounds=RoundsConfig(most=9, patience=1))
+    config = replace(config, rounds=9, rounds_patience=1)
     events = list(train(config, tmp_path))
     assert [one.best for one in rows(events)] == [True, False]
     assert events[-1].reason == "no better development EER in 1 rounds; no round was better than the model before"
@@ -96,9 +96,9 @@ def test_what_makes_no_rounds(config, tmp_path, monkeypatch):
     for wrong in ({"start": None}, {"stages": ()}, {"stages": (StageConfig("train"),)}):
         with pytest.raises(ConfigError, match="Rounds repeat stages that begin with growth"):
             list(train(replace(config, **wrong), tmp_path))
-    for setting in ("rounds.most=-1", "rounds.patience=0"):
-        with pytest.raises(ConfigError, match=setting.partition("=")[0]):
-            load_config(None, [setting])
+    for wrong in ({"rounds": -1}, {"rounds_patience": 0}):
+        with pytest.raises(ConfigError, match="rounds_patience"):
+            list(train(replace(config, **wrong), tmp_path))
     for stage in (StageConfig("grow", share=1.5), StageConfig("prune", share=0.5, criterion="newest")):
         with pytest.raises(ConfigError, match=r"stages\[0\] has a share"):
             list(train(replace(config, stages=(stage, StageConfig("train"))), tmp_path / "other"))
