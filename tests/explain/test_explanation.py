@@ -27,6 +27,7 @@ SPECS = {
     "lstm": DetectorSpec("lstm", {"units": [5], "bidirectional": True, "stack": 3, **ONE_S}),
     "wav2vec2": DetectorSpec("wav2vec2", {"config": TINY_ENCODER, **ONE_S}),
     "distilled": DetectorSpec("distilled", {**TINY_DISTILLED, **ONE_S}),
+    "progressive": DetectorSpec("progressive", {"base": {"name": "gru", "arguments": {"units": [5, 4], **ONE_S}}}),
     "committee": DetectorSpec(
         "committee",
         {
@@ -51,6 +52,8 @@ SOUND = speechlike(1.0)
 
 
 def made(name: str) -> Detector:
+    if name == "snn":
+        pytest.importorskip("snntorch", reason="needs the extra snn")
     torch.manual_seed(1)
     return build(SPECS[name]).eval()
 
