@@ -13,6 +13,9 @@ from deepcheck.metrics.calibration import Calibration, Thresholds
 
 FORMAT = 1
 _KEY = "deepcheck"
+_MOST_HEADER = 4 << 20  # bytes; that of the shipped default has 18 thousand
+_DEEPEST = 24  # objects within objects of the arguments or the history
+_LARGEST = 1e6  # of what scores are made with: beyond, they would overflow
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def peek(path: Path) -> Card:
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
-            if length > 100_000_000:
+            if length > _MOST_HEADER:  # before it is read: objects in memory take up to 100 times the room
                 raise ValueError("the header is too long")
             header = json.loads(file.read(length))
         metadata = header.get("__metadata__") or {} if isinstance(header, dict) else None
@@ -81,8 +84,13 @@ def _card(text: str | None, path: Path) -> Card:
         raise ModelError(f"{path} holds tensors but no deepcheck model.", "Was it saved by another program?")
     try:
         document = json.loads(text)
-        if document.pop("format") > FORMAT:
-            raise ModelError(f"{path} was made by a newer deepcheck ({document.get('version')}).", "Update deepcheck.")
+        format_ = document.pop("format")
+        if type(format_) is not int or format_ < 1:
+            raise ValueError("it is of no format that there ever was")
+        if format_ > FORMAT:
+            raise ModelError(
+                f"{path} was made by a newer deepcheck ({str(document.get('version'))[:50]!r}).", "Update deepcheck."
+            )
         document["spec"] = DetectorSpec(**document["spec"])
         document["history"] = tuple(document["history"])
         for key, kind in (("calibration", Calibration), ("thresholds", Thresholds)):
@@ -91,8 +99,9 @@ def _card(text: str | None, path: Path) -> Card:
         document["bands"] = {name: Thresholds(**band) for name, band in document.get("bands", {}).items()}
         card = Card(**document)
         _check(card)
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-        raise ModelError(f"The description of the model in {path} makes no sense ({error!r}).") from None
+    except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        reason = " ".join(repr(error).split())[:200]
+        raise ModelError(f"The description of the model in {path} makes no sense ({reason}).") from None
     return card
 
 
@@ -103,6 +112,14 @@ def _check(card: Card) -> None:
         raise ValueError("a name holds control characters")
     if not all(isinstance(part, Mapping) for part in (card.spec.arguments, *card.history)):
         raise ValueError("the arguments or a stage are no object")
+    if not all(isinstance(stage.get("stage"), str) for stage in card.history):
+        raise ValueError("a stage has no name")
+    if type(card.parameters) is not int or card.parameters < 0:
+        raise ValueError("the number of parameters is none")
+    if _depth([card.spec.arguments, *card.history]) > _DEEPEST:
+        raise ValueError("the arguments or a stage are objects within objects without end")
+    if not all(map(math.isfinite, _floats(card.spec.arguments))):
+        raise ValueError("an argument is no finite number")
     numbers = [*card.metrics.values(), *card.rates.values()]
     thresholds = [*([card.thresholds] if card.thresholds is not None else []), *card.bands.values()]
     for part in (card.calibration, *thresholds):
@@ -112,9 +129,31 @@ def _check(card: Card) -> None:
     widths = [*card.widths.values(), *card.grown_from.values()]
     if not all(type(width) is int and 0 <= width <= 1 << 20 for width in widths):
         raise ValueError("a width is no whole number from 0 up")
+    if any(
+        abs(number) > _LARGEST for part in (card.calibration, *thresholds) if part for number in vars(part).values()
+    ):
+        raise ValueError("the calibration or a threshold lies beyond all scores")
     if card.calibration is not None and card.calibration.scale <= 0:
         raise ValueError("the calibration is upside down")
     if len(card.bands) > 100:
         raise ValueError("there are too many bands")
     if any(one.spoof > one.bonafide for one in thresholds):
         raise ValueError("the thresholds are upside down")
+
+
+def _inside(value: Any) -> list[Any]:
+    return list(value.values()) if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else []
+
+
+def _depth(value: Any) -> int:
+    """How many containers lie within each other; counted level by level, for recursion has an end of its own."""
+    depth, level = 0, [value]
+    while level and depth <= _DEEPEST:
+        level = [item for one in level for item in _inside(one)]
+        depth += 1
+    return depth
+
+
+def _floats(value: Any) -> list[float]:
+    """All floating-point numbers in nested mappings and lists."""
+    return [value] if isinstance(value, float) else [number for item in _inside(value) for number in _floats(item)]

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from deepcheck.card import Card, peek, to_header
+from deepcheck.detectors.allowance import Allowance
 from deepcheck.detectors.base import Detector, build_unfilled
 from deepcheck.errors import DeepcheckError, ModelError
 from deepcheck.files import replacing
@@ -26,6 +27,8 @@ EVIDENCE = "evidence."
 _MOST_EVIDENCE = 32  # tensors
 _MOST_NUMBERS = 1 << 24  # in one of them
 _EVIDENCE_TYPES = frozenset({"F32", "F64", "I64"})
+_FLOATS = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
+_VARIANCE = "running_var"  # of a BatchNorm: its square root is taken
 _MOST_LOST = 2**-11  # of the norm of a row: the most that rounding to the 11 digits of float16 can take
 
 
@@ -48,14 +51,17 @@ class Checkpoint:
     def build(self) -> Detector:
         """The detector with these weights, on the CPU, in eval mode; `ModelError` if they do not fit.
 
-        It computes in float32, however they are stored.
+        It computes in float32, however they are stored. What the description asks for is held against what the file
+        holds before it is allocated (see `Allowance`), and a weight that is no finite number is refused.
         """
         try:
             if _names_weights(self.card.spec.arguments):
                 # A file from a stranger must not make this machine fetch another.
                 raise ModelError(f'The model "{self.card.name}" names weights outside its file.', "Do not use it.")
-            detector = build_unfilled(self.card.spec)
-            set_widths(detector, self.card.widths)
+            with Allowance.beside(self.tensors):
+                detector = build_unfilled(self.card.spec)
+                set_widths(detector, self.card.widths)
+            _refuse_strange_numbers(detector.state_dict(), self.tensors)
             detector.load_state_dict(dict(self.tensors))
         except DeepcheckError:
             raise
@@ -63,6 +69,21 @@ class Checkpoint:
             reason = " ".join(str(error).split())[:300]
             raise ModelError(f'The weights of "{self.card.name}" do not fit its description: {reason}') from None
         return detector.eval()
+
+
+def _refuse_strange_numbers(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
+    """`ValueError` for a tensor of another kind of number than the model's, or with numbers that none computes with.
+
+    Names and shapes are left to the strict load.
+    """
+    for name in wanted.keys() & given.keys():
+        tensor, floating = given[name], wanted[name].is_floating_point()
+        if not (tensor.dtype in _FLOATS if floating else tensor.dtype == wanted[name].dtype):
+            raise ValueError(f"{name} holds numbers of the type {str(tensor.dtype).removeprefix('torch.')}.")
+        if floating and not torch.isfinite(tensor).all():
+            raise ValueError(f"{name} holds a number that is not finite.")
+        if name.endswith(_VARIANCE) and bool((tensor < 0).any()):
+            raise ValueError(f"{name} holds a variance below 0.")
 
 
 def snapshot(detector: Detector, card: Card, evidence: Mapping[str, Tensor] | None = None) -> Checkpoint:

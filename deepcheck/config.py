@@ -14,6 +14,7 @@ import yaml
 
 from deepcheck.errors import ConfigError
 from deepcheck.registry import did_you_mean
+from deepcheck.yaml_text import parse_yaml
 
 
 @dataclass(frozen=True)
@@ -249,11 +250,11 @@ def load_config(
     raw: dict[str, Any] = deepcopy(dict(base or {}))
     if path is not None:
         try:
-            raw = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+            raw = parse_yaml(Path(path).read_text(encoding="utf-8"), str(path)) or {}
         except OSError as error:
             raise ConfigError(f"The settings {path} cannot be read: {error.strerror}.") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{path} is not valid YAML: {error}") from None
         if not isinstance(raw, dict):
             raise ConfigError(f"{path} holds no settings but a {type(raw).__name__}.")
         data = raw.get("data")
@@ -335,8 +336,8 @@ def _override(raw: dict[str, Any], override: str) -> None:
         if not isinstance(level, dict):
             raise ConfigError(f'"{key}" cannot be set: "{parent}" is a single value.')
     try:
-        level[last] = yaml.safe_load(text)
-    except yaml.YAMLError:
+        level[last] = parse_yaml(text, f'"{override[:80]}"')
+    except ConfigError:
         level[last] = text
 
 

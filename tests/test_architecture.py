@@ -18,7 +18,8 @@ ARROWS = {
     "seeding": set(),
     "files": set(),
     "runtime": set(),
-    "config": set(),
+    "yaml_text": set(),
+    "config": {"yaml_text"},
     "store": set(),
     "metrics": set(),
     "audio": set(),
@@ -118,7 +119,7 @@ def test_no_circles():
         ("transformers", {"detectors"}),
         ("huggingface_hub", {"detectors"}),
         ("platformdirs", {"store.py"}),
-        ("yaml", {"cli", "config.py", "store.py"}),
+        ("yaml", {"cli", "config.py", "store.py", "yaml_text.py"}),
         ("matplotlib", {"plots"}),
         ("PIL", {"plots"}),
         ("peft", {"engine/lora.py"}),
@@ -139,7 +140,7 @@ def test_metrics_are_numpy_alone():
 
 def test_what_is_imported_before_a_command_runs_is_light():
     # These stand at the top of what `deepcheck --help` imports.
-    for name in ("__init__", "__main__", "errors", "registry", "seeding", "files", "config", "store"):
+    for name in ("__init__", "__main__", "errors", "registry", "seeding", "files", "yaml_text", "config", "store"):
         assert foreign(PACKAGE / f"{name}.py") <= {"yaml", "platformdirs"}, name
 
 
@@ -148,7 +149,37 @@ def test_no_pickle():
         assert not {"pickle", "joblib", "dill", "shelve"} & {name.split(".")[0] for name in imports(file)}, file
         nodes = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         used = {ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute)}
-        assert not {"torch.load", "torch.save", "np.load"} & used, file
+        assert not {"torch.load", "torch.save", "np.load", "torch.hub", "pd.read_pickle", "yaml.unsafe_load"} & used, (
+            file
+        )
+
+
+def calls(file):
+    """(what is called, the call) of every call in the file."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+def test_nothing_that_is_read_can_run():
+    read = []
+    for file in FILES:
+        for name, call in calls(file):
+            keywords = {word.arg: ast.unparse(word.value) for word in call.keywords}
+            assert name not in {"eval", "exec", "compile", "__import__"}, file
+            assert keywords.get("trust_remote_code", "False") == "False", file
+            assert name != "yaml.load" or ast.unparse(call.args[1]) == "_Loader", file
+            read.append(name)
+    # Otherwise nothing was looked at.
+    assert {"yaml.load", "AutoFeatureExtractor.from_pretrained", "safe_open"} <= set(read)
+
+
+def test_what_the_examples_load_is_weights_alone():
+    files = [*(PACKAGE.parent / "examples").rglob("*.py"), *(PACKAGE.parent / "tests").rglob("*.py")]
+    loads = [(file, call) for file in files for name, call in calls(file) if name in {"torch.load", "pickle.load"}]
+    for file, call in loads:
+        assert {word.arg: ast.unparse(word.value) for word in call.keywords}.get("weights_only") == "True", file
+    assert loads
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))

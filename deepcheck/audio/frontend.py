@@ -68,6 +68,10 @@ def build_frontend(settings: Mapping[str, Any]) -> Frontend:
     arguments = dict(settings)
     name = arguments.pop("name", "mel")
     constructor = FRONTENDS.resolve(name)
+    for setting, (least, most) in _SENSIBLE.items():
+        value = arguments.get(setting)
+        if isinstance(value, int | float) and not least <= value <= most:
+            raise ConfigError(f'"{setting}" of the front end "{name}" is {value:g}.', f"Give {least:g} to {most:g}.")
     try:
         frontend: Frontend = constructor(**arguments)
     except (TypeError, ValueError) as error:
@@ -75,6 +79,15 @@ def build_frontend(settings: Mapping[str, Any]) -> Frontend:
     return frontend
 
 
+# A model's file, which may come from a stranger, must not fill the memory with a bank of filters or of frames.
+_SENSIBLE = {
+    "bins": (1, 1024),
+    "filters": (1, 1024),
+    "bins_per_octave": (1, 96),
+    "window_ms": (1, 1000),
+    "hop_ms": (1, 1000),
+    "lowest_hz": (1, 8000),
+}
 _NORMALISE: dict[str, tuple[int, ...]] = {"window": (-2, -1), "bin": (-1,), "none": ()}
 _LOWEST_HZ = 20.0
 _FLOOR = 1e-6  # -60 dB below unit power: the noise floor of codecs and quiet rooms is no evidence

@@ -112,12 +112,11 @@ def show(
             f"{name.replace('_', ' ')} {card.rates[name]:.1%}" for name in ("false_alarm", "miss") if name in card.rates
         ]
         rows["fitted for"] = (
-            f"{', '.join(rates) or 'no rate, for want of data'}, on {card.rates['bonafide']} bona fide and "
-            f"{card.rates['spoof']} spoof recordings kept aside"
+            f"{', '.join(rates) or 'no rate, for want of data'}, on {card.rates.get('bonafide', '?')} bona fide and "
+            f"{card.rates.get('spoof', '?')} spoof recordings kept aside"
         )
     for number, stage in enumerate(card.history, start=1):
-        told = _members(stage) or stage.get("train") or _origin(stage) or stage.get("dev") or _surgery(stage)
-        rows[f"stage {number}"] = f"{stage['stage']}: {told}"
+        rows[f"stage {number}"] = f"{stage['stage']}: {_told(stage)}"
     for key, value in rows.items():
         table.add_row(Text(key, style="bold"), Text(value))
     print_out(table)
@@ -127,6 +126,15 @@ def show(
 
         if checks := checks_of(card):
             print_out(fold_sheet(checks).drawn())
+
+
+def _told(stage: Mapping[str, Any]) -> str:
+    """What happened in a stage of the model's life; files come from strangers, who may tell anything."""
+    try:
+        told = _members(stage) or stage.get("train") or _origin(stage) or stage.get("dev") or _surgery(stage)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        told = "what it says of itself makes no sense"
+    return str(told)[:1000]
 
 
 def _origin(stage: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from deepcheck.card import DetectorSpec
 from deepcheck.detectors import DETECTORS
+from deepcheck.detectors.arguments import require_types
 from deepcheck.detectors.attention import AttentionMaps
 from deepcheck.errors import ConfigError
 from deepcheck.plasticity.units import Plastic, UnitGroup
@@ -139,6 +140,7 @@ class Detector(Plastic):
 def build(spec: DetectorSpec) -> Detector:
     """A new detector with random weights; `ConfigError` for an unknown name or argument."""
     constructor = DETECTORS.resolve(spec.name)
+    require_types(spec.name, constructor, spec.arguments)
     try:
         detector = constructor(**spec.arguments)
     except TypeError as error:

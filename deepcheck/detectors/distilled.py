@@ -328,5 +328,6 @@ def _check(
             f"channels {list(channels)} and width, heads, neurons, layers {shape} make no detector.",
             "Give one to six numbers of channels, a width that the heads divide, and nothing below 1.",
         )
-    if learns not in ("all", "layers", *range(layers + 1)):
+    known = learns in ("all", "layers") if isinstance(learns, str) else 0 <= learns <= layers
+    if not known:
         raise ConfigError(f"learns is {learns!r}.", f"Give all, layers, or a number of layers from 0 to {layers}.")

@@ -11,7 +11,7 @@ from deepcheck.audio.decode import SAMPLE_RATE
 from deepcheck.audio.torchaudio_import import import_torchaudio
 from deepcheck.card import DetectorSpec
 from deepcheck.detectors.base import Detector
-from deepcheck.detectors.encoder_config import allowed
+from deepcheck.detectors.encoder_config import allowed, require_sizes
 from deepcheck.errors import ConfigError
 from deepcheck.plasticity.groups import attention_heads, ffn_neurons, head_dimensions
 from deepcheck.plasticity.units import UnitGroup
@@ -25,6 +25,9 @@ _EXTRACTORS = {
     "SeamlessM4TFeatureExtractor": True,
     "WhisperFeatureExtractor": False,
 }
+# They make banks of filters and windows of these sizes before any weights are read.
+_MOST = {"feature_size": 1024, "num_mel_bins": 1024, "n_fft": 1 << 14, "hop_length": 1 << 14, "max_length": 1 << 13,
+         "chunk_length": 60, "stride": 64}  # fmt: skip
 _GROWING = ("wav2vec2", "hubert")  # architectures whose layers are known to `plasticity.groups`
 
 
@@ -196,6 +199,10 @@ def extractor_of(settings: Mapping[str, Any], window_s: float) -> Any:
     kind = settings.get("feature_extractor_type")
     if kind not in _EXTRACTORS:
         raise ConfigError(f"The feature extractor {kind!r} is not known.", f"These are: {', '.join(_EXTRACTORS)}.")
+    require_sizes(settings, "A feature extractor")
+    for name, most in _MOST.items():
+        if (size := settings.get(name)) is not None and (type(size) is not int or not 0 < size <= most):
+            raise ConfigError(f'A feature extractor whose "{name}" is {size!r:.50} makes no sense.')
     rate = settings.get("sampling_rate", SAMPLE_RATE)
     if rate != SAMPLE_RATE:
         raise ConfigError(f"The model hears sound at {rate} Hz.", f"Only models for {SAMPLE_RATE} Hz can be used.")

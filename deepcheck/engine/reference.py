@@ -43,11 +43,12 @@ class Reference:
         """(batch, values) -> (batch,); `ModelError` if these are no embeddings of the detector it was made with."""
         if embeddings.shape[1:] != self.mean.shape:
             raise ModelError("The model's statistics of its training data are those of another network.")
-        centred = embeddings - self.mean
-        along = centred @ self.axes.T
-        beside = np.maximum(np.square(centred).sum(1) - np.square(along).sum(1), 0.0)
-        squared = (np.square(along) / self.variances[:-1]).sum(1) + beside / self.variances[-1]
-        distances: Floats = np.sqrt(squared) / self.scale
+        with np.errstate(over="ignore", invalid="ignore"):  # weights of a stranger may give values that are no numbers
+            centred = embeddings - self.mean
+            along = centred @ self.axes.T
+            beside = np.maximum(np.square(centred).sum(1) - np.square(along).sum(1), 0.0)
+            squared = (np.square(along) / self.variances[:-1]).sum(1) + beside / self.variances[-1]
+            distances: Floats = np.sqrt(squared) / self.scale
         return distances
 
     def scaled(self, distances: Floats) -> "Reference":
