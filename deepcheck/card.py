@@ -15,7 +15,7 @@ FORMAT = 1
 _KEY = "deepcheck"
 _MOST_HEADER = 4 << 20  # bytes; that of the shipped default has 18 thousand
 _DEEPEST = 24  # objects within objects of the arguments or the history
-_LARGEST = 1e6  # of what scores are made with: beyond, they would overflow
+_LARGEST = 1e9  # of what scores are made with: beyond, they would overflow
 
 
 @dataclass(frozen=True)

@@ -298,6 +298,10 @@ def test_a_detector_of_others_is_built_as_it_was(tmp_path, monkeypatch):
         {"num_attention_heads": 0},
         {"hidden_act": "nope"},
         {"conv_dim": []},
+        {"conv_dim": [1 << 20] * 7},
+        {"num_conv_pos_embeddings": 10**6},
+        {"hidden_size": 16_384},
+        {"vocab_size": 10**12},
     ],
     ids=str,
 )

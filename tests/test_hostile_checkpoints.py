@@ -27,7 +27,7 @@ def test_a_thousand_mutated_checkpoints_load_or_are_refused(tmp_path):
 
 def test_each_mutation_is_refused_at_times_and_the_unchanged_never(tmp_path):
     sources = originals(tmp_path)
-    refused = Counter()
+    refused, sentences = Counter(), []
     path = tmp_path / "x.safetensors"
     for case in range(4 * len(MUTATIONS)):
         name, content = mutated(sources, case, 5)
@@ -36,8 +36,8 @@ def test_each_mutation_is_refused_at_times_and_the_unchanged_never(tmp_path):
             used(path)
         except DeepcheckError as error:
             refused[name] += 1
-            assert "\n" not in error.message
-            assert len(error.message) < 600
+            sentences.append(error.message)
+    assert all("\n" not in sentence and len(sentence) < 600 for sentence in sentences)
     assert not refused["unchanged"]
     assert refused.keys() >= MUTATIONS.keys() - {"unchanged", "append", "flip_data", "no_numbers", "added", "renamed"}
     assert mutated(sources, 7, 5) == mutated(sources, 7, 5) != mutated(sources, 7, 6)
@@ -52,7 +52,6 @@ def test_each_mutation_is_refused_at_times_and_the_unchanged_never(tmp_path):
         ("gru", {"units": [1] * 100_000}),
         ("distilled", {"layers": 10**9, "width": 8, "neurons": 1}),
         ("distilled", {"channels": [10**6]}),
-        ("wav2vec2", {"config": {"hidden_size": 16_384, "num_attention_heads": 2}}),
         ("committee", {"members": [{"name": "gru", "arguments": {"units": [50_000]}}] * 2}),
         ("resnet18", {"frontend": {"name": "mel", "bins": 10**7}}),
         ("resnet18", {"frontend": {"name": "mel", "window_ms": 1e9}}),
@@ -64,7 +63,7 @@ def test_each_mutation_is_refused_at_times_and_the_unchanged_never(tmp_path):
         ("gru", {"dropout": "much"}),
         ("resnet18", {"window_s": 1e9}),
     ],
-    ids=range(17),
+    ids=range(16),
 )
 def test_a_description_that_would_fill_the_memory_is_refused_before_it_does(name, arguments):
     before = _peak_mb()
@@ -93,10 +92,10 @@ def test_an_allowance_counts_what_is_made():
     with Allowance(numbers=100, tensors=3), pytest.raises(ModelError):
         torch.zeros(101)
     with Allowance(numbers=100, tensors=3):
-        torch.empty(4, 5), torch.ones((2, 3)), torch.arange(70)
+        made = torch.empty(4, 5), torch.ones((2, 3)), torch.arange(70)
+    assert sum(tensor.numel() for tensor in made) == 96
     with Allowance(numbers=100, tensors=3), pytest.raises(ModelError):
-        for _ in range(4):
-            torch.zeros(1)
+        torch.nn.ModuleList(torch.nn.Linear(1, 1) for _ in range(2))
     for make in (
         lambda: torch.full((11, 10), 0.5),
         lambda: torch.eye(11),

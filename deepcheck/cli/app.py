@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from deepcheck import __version__
-from deepcheck.cli import evaluate, grow, models, prune, scan, train
+from deepcheck.cli import evaluate, grow, models, prune, scan, train, verify
 from deepcheck.cli.stopping import exit_code
 from deepcheck.errors import DeepcheckError
 
@@ -74,6 +74,7 @@ app = typer.Typer(
 )
 
 app.command("scan")(scan.command)
+app.command("verify")(verify.command)
 app.command("train")(train.command)
 app.command("eval")(evaluate.command)
 app.command("grow")(grow.command)

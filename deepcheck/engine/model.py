@@ -50,6 +50,17 @@ def load(name: str | Path | None = None, *, labels: str | None = None) -> Model:
     return Model(checkpoint.build(), card, entry.path, sha256(entry.path), checkpoint.evidence)
 
 
+def load_by_hash(digest: str, name: str) -> Model | None:
+    """The stored or shipped model whose file has the SHA-256 `digest`, that called `name` first; None if none has.
+
+    Other names may hold the same file, and the name may hold another one by now.
+    """
+    for entry in sorted(store.entries(), key=lambda entry: entry.name != name):  # others need not be hashed then
+        if entry.path.is_file() and sha256(entry.path) == digest:
+            return load(entry.name)
+    return None
+
+
 def from_hub(name: str, labels: str | None = None, window_s: float = 4.0) -> Model:
     """An audio-classification model of the Hugging Face hub, without calibration; `name` begins with `hf:`.
 

@@ -37,6 +37,8 @@ COLUMNS = (
     "sample_rate_hz",
     "channels",
     "bit_rate_bps",
+    "version",
+    "threshold",
 )
 """New columns come after these, and those of several models, `llr_NAME` and `verdict_NAME`, after all."""
 
@@ -45,7 +47,7 @@ def render(report: Report, style: Style | None = None) -> str:
     """A header and a row a file; what is not known is empty. Numbers have four decimals, times are in seconds.
 
     `complete` is the same in every row: false if the scan was interrupted. `stretches` are `start-end (llr)`, `notes`
-    sentences; both are joined by semicolons. `snr_db`, `bandwidth_hz` and `level_db` are medians over the windows with
+    sentences; both are joined by semicolons. `threshold` is the one that the user set. `snr_db`, `bandwidth_hz` and `level_db` are medians over the windows with
     a score. A text that a spreadsheet would take for a formula has an apostrophe in front, a path `./`.
     """
     models = [model.model for model in report.basis.models]
@@ -79,6 +81,8 @@ def _row(result: FileResult, basis: Basis, complete: bool) -> list[str]:
             if container
             else ("",) * 3
         ),
+        cell(basis.version),
+        dict(basis.settings).get("threshold", ""),
     ]
 
 

@@ -48,7 +48,7 @@ class Outcome:
 
 @dataclass
 class Document:
-    """A safetensors file in its parts, all of which a mutation may change: the header as JSON, and the bytes after it."""
+    """A safetensors file in parts that a mutation may change: the header as JSON, and the bytes after it."""
 
     header: dict[str, Any]
     data: bytearray
