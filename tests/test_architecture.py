@@ -166,10 +166,10 @@ def test_nothing_that_is_read_can_run():
             keywords = {word.arg: ast.unparse(word.value) for word in call.keywords}
             assert name not in {"eval", "exec", "compile", "__import__"}, file
             assert keywords.get("trust_remote_code", "False") == "False", file
-            assert name != "yaml.load" or ast.unparse(call.args[1]) == "_Loader", file
+            assert name not in {"yaml.load", "yaml.full_load", "yaml.unsafe_load"}, file
             read.append(name)
     # Otherwise nothing was looked at.
-    assert {"yaml.load", "AutoFeatureExtractor.from_pretrained", "safe_open"} <= set(read)
+    assert {"AutoFeatureExtractor.from_pretrained", "safe_open"} <= set(read)
 
 
 def test_what_the_examples_load_is_weights_alone():

@@ -9,6 +9,7 @@ from pathlib import Path
 from deepcheck import store
 from deepcheck.audio.conditions import Condition, parse_conditions
 from deepcheck.cli import evaluation as tables
+from deepcheck.cli.attack_sheet import attack_sheet
 from deepcheck.cli.console import deliver, say, show
 from deepcheck.cli.eval_document import as_csv, as_json
 from deepcheck.cli.eval_plots import draw_all
@@ -17,6 +18,8 @@ from deepcheck.cli.sheet import Sheet, latex
 from deepcheck.data.protocols import read_data
 from deepcheck.data.protocols.recordings import is_recording
 from deepcheck.data.utterance import Protocol
+from deepcheck.engine.attacked import Attacked, attacked, sampled
+from deepcheck.engine.attacks import Attack, parse_attacks
 from deepcheck.engine.audit import Surfaces, audit, explained, gather
 from deepcheck.engine.comparison import Spread, against, over_seeds
 from deepcheck.engine.evaluate import CLEAN, DURATION, Evaluation, evaluate, labelled, require_calibration
@@ -52,6 +55,8 @@ class Request:
     resume: bool
     conditions: str | None
     audit: bool
+    attack: str | None
+    limit: int | None
     threshold: float
     carry: Path | None
     asv: str | None
@@ -71,6 +76,7 @@ def run(request: Request) -> bool:
     _require_outputs(request)
     pick_device(request.device)
     conditions = parse_conditions(request.conditions) if request.conditions is not None else []
+    attacks = parse_attacks(request.attack) if request.attack is not None else []
     threshold = threshold_at_eer(request.carry) if request.carry else request.threshold
     carried_over(threshold)
     extra = tuple(_tandem(request.asv)) if request.asv else ()
@@ -80,6 +86,8 @@ def run(request: Request) -> bool:
     _require_names(request, names, bool(models))
     # Scores from elsewhere need no sound.
     trials = read_data(request.data, request.protocol, request.subset, audio=bool(models) or request.audit)
+    if request.limit is not None:
+        trials = sampled(trials, request.limit)
     say(trials.describe())
     for key in request.by:
         if key not in USUAL and not any(utterance.get(key) for utterance in trials.utterances):
@@ -96,6 +104,7 @@ def run(request: Request) -> bool:
     evaluations = [_evaluated(request, model, trials, None, journals) for model in models] + read
     evaluations = [replace(evaluation, threshold=threshold, extra=extra) for evaluation in evaluations]
     swept = list(_swept(request, models, evaluations, trials, conditions, journals))
+    struck = [one for model in models for one in _struck(request, model, trials, attacks)] if attacks else []
     compared: dict[str, Mapping[str, Comparison]] = {}
     if request.baseline is not None:
         base = evaluations[names.index(request.baseline)]
@@ -108,12 +117,14 @@ def run(request: Request) -> bool:
         sheets.append(tables.joint(joint))
     if swept:
         sheets.append(tables.robustness(swept))
+    if struck:
+        sheets.append(attack_sheet(struck))
     if found is not None:
         sheets += [tables.shortcuts(found, shares), tables.surface_features(found)]
     every = [*evaluations, *(one for one in swept if one.condition != CLEAN)]
     for path, text in (
         (request.scores, lambda: score_file(evaluations, request.score_layout)),
-        (request.json_file, lambda: as_json(every, request.by, compared, spreads, found, shares, joint)),
+        (request.json_file, lambda: as_json(every, request.by, compared, spreads, found, shares, joint, struck)),
         (request.csv_file, lambda: as_csv(every, request.by, joint)),
         (request.latex_file, lambda: latex(sheets)),
     ):
@@ -161,8 +172,10 @@ def _require_names(request: Request, names: Sequence[str], models: bool) -> None
         raise ConfigError(
             f'The baseline "{request.baseline}" is not among the models.', did_you_mean(request.baseline, list(names))
         )
-    if request.conditions is not None and not models:
-        raise ConfigError("Only a model can score under other conditions.", "Name one.")
+    if (request.conditions is not None or request.attack is not None) and not models:
+        raise ConfigError("Only a model can score under other conditions or attacks.", "Name one.")
+    if request.limit is not None and request.score_files:
+        raise ConfigError("--limit draws recordings to be scored, not scores of others.", "Leave one of the two away.")
 
 
 def _models(arguments: Sequence[str | None]) -> tuple[dict[str, list[str]], list[Model]]:
@@ -227,6 +240,11 @@ def _swept(
             if condition.name != CLEAN:
                 result = _evaluated(request, model, trials, condition, journals)
                 yield replace(result, threshold=clean.threshold, extra=clean.extra)
+
+
+def _struck(request: Request, model: Model, trials: Protocol, attacks: Sequence[Attack]) -> list[Attacked]:
+    with counting(f"Attacking {model.card.name}") as progress:
+        return attacked(model, trials, attacks, device=request.device, progress=progress)
 
 
 def _surfaces(request: Request, trials: Protocol) -> Surfaces:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from deepcheck.cli.attack_sheet import attacks_document
+from deepcheck.engine.attacked import Attacked
 from deepcheck.engine.audit import Audit, ExplainedRow
 from deepcheck.engine.comparison import Spread
 from deepcheck.engine.evaluate import Evaluation, Rate
@@ -26,6 +28,7 @@ def as_json(
     audit: Audit | None,
     explained: Mapping[str, Sequence[ExplainedRow]],
     joint: Sequence[Joint] = (),
+    attacks: Sequence[Attacked] = (),
 ) -> str:
     """Every figure of the tables: fractions, and each metric `m` with its 95 % interval as `m_interval`."""
     document = {
@@ -45,6 +48,7 @@ def as_json(
             }
             for one in joint
         },
+        "attacks": attacks_document(attacks),
     }
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 

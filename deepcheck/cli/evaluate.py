@@ -51,6 +51,23 @@ def command(
         bool,
         typer.Option("--audit", help="What duration, silence, level ... alone would score.", rich_help_panel=_FURTHER),
     ] = False,
+    attack: Annotated[
+        str | None,
+        typer.Option(
+            help="How far a small change on purpose moves verdicts: pgd (or pgd:40dB), codec, noise (or noise:20dB).",
+            show_default=False,
+            rich_help_panel=_FURTHER,
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Evaluate so many recordings of each label, drawn at random; attacks are slow.",
+            show_default=False,
+            rich_help_panel=_FURTHER,
+        ),
+    ] = None,
     threshold: Annotated[
         float,
         typer.Option(help="Where HTER and the two error rates are taken, as an LLR.", rich_help_panel=_FURTHER),
@@ -125,6 +142,8 @@ def command(
 
       deepcheck eval --data manifest.csv --conditions opus:16k,telephone --audit
 
+      deepcheck eval default --data manifest.csv --attack pgd,codec --limit 50
+
       deepcheck eval --score-file scores.txt --data itw --protocol in-the-wild
     """
     from deepcheck.cli.app import Exit
@@ -143,6 +162,8 @@ def command(
         resume=resume,
         conditions=conditions,
         audit=audit,
+        attack=attack,
+        limit=limit,
         threshold=threshold,
         carry=carry,
         asv=asv,

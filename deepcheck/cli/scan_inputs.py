@@ -1,5 +1,6 @@
 """Where the files of a scan are named: arguments, a list, or the sound itself on stdin."""
 
+import os
 import shutil
 import sys
 import tempfile
@@ -14,6 +15,7 @@ from deepcheck.errors import DataError
 from deepcheck.scanner.result import Report
 
 STDIN = Path("-")
+_PREFIX = "deepcheck-stdin-"
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,32 @@ def gathered(paths: Sequence[Path], listed: Path | None, null: bool, watch: bool
         if STDIN not in paths:
             yield Inputs(tuple(named))
             return
-        folder = Path(cleaning.enter_context(tempfile.TemporaryDirectory(prefix="deepcheck-")))
+        _clear_up()
+        prefix = f"{_PREFIX}{os.getpid()}-"
+        folder = Path(cleaning.enter_context(tempfile.TemporaryDirectory(prefix=prefix)))
         sound = folder / "stdin"
         _receive(sound)
         yield Inputs(tuple(sound if path == STDIN else path for path in named), sound)
+
+
+def _clear_up() -> None:
+    """Deletes the sound that scans left which were killed, and could not do it themselves."""
+    if os.name != "posix":  # elsewhere a look at a process may end it
+        return
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        process = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        if process.isdecimal() and folder.stat().st_uid == os.getuid() and not _lives(int(process)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def _read(listed: Path, null: bool) -> list[Path]:

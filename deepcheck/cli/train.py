@@ -65,6 +65,12 @@ def command(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Also write the checkpoint here.", show_default=False)
     ] = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Only look at the data: counts, overlaps, what cannot be read, shortcuts. 1 if refused."
+        ),
+    ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget an unfinished training of this name.")] = False,
     tensorboard: Annotated[
         Path | None, typer.Option(help="Write curves for TensorBoard here (extra: tensorboard).", show_default=False)
@@ -78,6 +84,8 @@ def command(
     Examples:
 
       deepcheck train --data manifest.csv --subset train --name mine
+
+      deepcheck train --data manifest.csv --check
 
       deepcheck train --config examples/recipes/default.yaml --data manifest.csv
 
@@ -110,6 +118,16 @@ def command(
         "device": device,
     }
     config_ = load_config(config, [*as_overrides(flags), *(settings or ())])
+    if check:
+        from deepcheck.cli.app import Exit
+        from deepcheck.cli.data_sheet import show_check
+        from deepcheck.cli.progress import counting
+        from deepcheck.engine.data_check import check_data
+
+        with counting("Reading") as progress:
+            found = check_data(config_, progress=progress)
+        show_check(found)
+        raise typer.Exit(Exit.ERROR if found.refusals else Exit.DONE)
     made = conduct(config_, fresh=fresh, output=output, tensorboard=tensorboard)
     if made.card.thresholds is not None:
         say(f"Next: deepcheck eval {config_.name} --data ...    or: deepcheck models use {config_.name}")

@@ -74,6 +74,8 @@ class TrainingView:
         say(f"Training on {event.train}")
         if event.dev:
             say(f"Development set {event.dev}")
+        if event.note:
+            say(f"Note: {event.note}", style="yellow")
         say(f"{event.parameters:,} parameters, {event.device}, {event.precision}, {event.epochs} epochs")
         if event.first_epoch > 1:
             say(f"Going on with epoch {event.first_epoch} of an unfinished training.")

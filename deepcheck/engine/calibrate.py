@@ -1,5 +1,6 @@
 """What the development set is for, beside choosing the epoch: calibration, thresholds, and what they are worth."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -151,6 +152,18 @@ def fit_recordings(scored: Scored, config: CalibrationConfig) -> Fitted:
     fitted = fit(*scored.by_label(), config)
     assert fitted.calibration is not None
     return replace(fitted, thresholds=thresholds_for(*scored.pooled(fitted.calibration).by_label(), config))
+
+
+def swapped(bonafide: Scores, spoof: Scores) -> str:
+    """A question, if the scores are clearly the wrong way round: their AUC lies below one half by more than three
+    standard deviations of that of scores which know nothing (Mann and Whitney 1947)."""
+    trials = len(bonafide), len(spoof)
+    found, chance = auc(bonafide, spoof), math.sqrt((sum(trials) + 1) / (12 * trials[0] * trials[1]))
+    if found >= 0.5 - 3 * chance:
+        return ""
+    return (
+        f"The development scores are the wrong way round (AUC {found:.3f}): are the labels of one of the sets swapped?"
+    )
 
 
 def shown_rates(bonafide: int, spoof: int, config: CalibrationConfig) -> dict[str, float]:

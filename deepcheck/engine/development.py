@@ -18,7 +18,7 @@ from deepcheck.data.split import hold_out, without_copies
 from deepcheck.data.utterance import Protocol, Utterance
 from deepcheck.detectors.base import Detector
 from deepcheck.engine.bands import measure, subsample
-from deepcheck.engine.calibrate import Fitted, Judged, OnError, Scored, Scores, fit_recordings, score
+from deepcheck.engine.calibrate import Fitted, Judged, OnError, Scored, Scores, fit_recordings, score, swapped
 from deepcheck.engine.processes import ALONE, Processes
 from deepcheck.engine.read_ahead import read_ahead
 from deepcheck.engine.reference import Reference, fit_reference, reference_of
@@ -114,7 +114,8 @@ def develop(
     try:
         fitted = fit_recordings(clean, config)
     except DataError as error:
-        chance = Fitted(None, None, {}, {"dev_eer": eer(bonafide, spoof)[0]}, error.message)
+        why = " ".join(filter(None, (error.message, swapped(bonafide, spoof))))
+        chance = Fitted(None, None, {}, {"dev_eer": eer(bonafide, spoof)[0]}, why)
         return Development(chance, evidence, tuple(scored))
     calibration = fitted.calibration
     assert calibration is not None

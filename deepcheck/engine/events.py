@@ -22,6 +22,7 @@ class Started:
     epochs: int
     first_epoch: int
     steps_per_epoch: int
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The training loop: a generator of events."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,7 +19,7 @@ from deepcheck.checkpoint import Checkpoint, describe_widths, load_checkpoint, s
 from deepcheck.config import TrainConfig, to_dict
 from deepcheck.data.loader import Batch, Loader, TrainingSet
 from deepcheck.data.sampling import BatchSampler
-from deepcheck.data.utterance import Protocol
+from deepcheck.data.utterance import Label, Protocol
 from deepcheck.detectors.base import Detector, build, parameter_count
 from deepcheck.engine.bands import chosen_conditions
 from deepcheck.engine.calibrate import score_by_label
@@ -32,7 +33,7 @@ from deepcheck.engine.probe import fit_head, require_still
 from deepcheck.engine.processes import Processes, joined
 from deepcheck.engine.score import Scorer
 from deepcheck.engine.train_state import Progress, load_state, restore_optimizer, save_state
-from deepcheck.engine.training_sets import read_sets
+from deepcheck.engine.training_sets import few, read_sets
 from deepcheck.engine.unfinished import require_same
 from deepcheck.errors import ConfigError, DataError
 from deepcheck.metrics.detection import eer
@@ -161,6 +162,7 @@ class _Run:
             epochs=self.config.epochs,
             first_epoch=self.progress.epoch + 1,
             steps_per_epoch=self.steps,
+            note=few(self.dev_set) if self.dev_set else "",
         )
 
     def epochs(self) -> Iterator[Event]:
@@ -183,6 +185,7 @@ class _Run:
         resumed_after, began, waited = progress.seconds, time.monotonic(), 0.0
         clips_before = progress.clips
         saved = asked = began
+        whole, labels = progress.step == 0, set[float]()
         for batch in self.loader.epoch(progress.epoch, progress.step):
             waited += time.monotonic() - asked
             for path, reason in batch.skipped:
@@ -190,6 +193,14 @@ class _Run:
             [short] = self.processes.total(len(batch.labels) < 2)  # BatchNorm needs two, and no process may wait
             if not short:
                 loss = self._step(batch)
+                if not math.isfinite(loss):
+                    raise DataError(
+                        f"The loss is {loss} in step {progress.step + 1} of epoch {progress.epoch + 1}: the training "
+                        "has diverged.",
+                        f"Begin anew (--fresh) with a smaller --lr than {self.config.optimizer.lr:g}, or with --set "
+                        "precision=fp32.",
+                    )
+                labels |= set(batch.labels.tolist())
                 loss_sum, clips = self.processes.total(loss * len(batch.labels), len(batch.labels))
                 progress.loss_sum += loss_sum
                 progress.clips += int(clips)
@@ -202,6 +213,12 @@ class _Run:
             asked = time.monotonic()
         if not progress.clips:
             raise DataError("None of the training recordings could be decoded.", "See the reasons above.")
+        for label in Label:
+            if whole and float(label) not in labels:
+                raise DataError(
+                    f"None of the {label.name.lower()} recordings of an epoch could be decoded.",
+                    "See the reasons above; deepcheck train --check lists all that cannot be read.",
+                )
         spent = time.monotonic() - began
         speed = (progress.clips - clips_before) / max(spent, 1e-9)
         self.processes.agree(self.detector.buffers())

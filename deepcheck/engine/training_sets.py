@@ -3,12 +3,26 @@
 from deepcheck.config import SourceConfig, TrainConfig
 from deepcheck.data.protocols import read_data
 from deepcheck.data.split import hold_out, without_copies
-from deepcheck.data.utterance import Protocol
+from deepcheck.data.utterance import Label, Protocol
+from deepcheck.engine.leaks import leaks
 from deepcheck.errors import ConfigError
+
+FEW = 50
+"""Development recordings of a label, below which an EER, and all that is fitted on them, says little."""
 
 
 def read_sets(config: TrainConfig) -> tuple[Protocol, Protocol]:
-    """(training set, development set) as `config.data` describes them, both labels in both."""
+    """(training set, development set) as `config.data` describes them, both labels in both.
+
+    `DataError` if a recording is in both, or bears both labels, whatever its copies are called: `leaks`.
+    """
+    sets = split_sets(config)
+    leaks(*sets).refuse()
+    return sets
+
+
+def split_sets(config: TrainConfig) -> tuple[Protocol, Protocol]:
+    """As `read_sets`, without a look at the files."""
     train_set = read_all(config)
     if config.data.dev is not None:
         dev_set = _read(config.data.dev, "data.dev")
@@ -33,3 +47,15 @@ def _read(source: SourceConfig, setting: str) -> Protocol:
     protocol = read_data(source.path, source.protocol, source.subset)
     protocol.require_both_labels()
     return protocol.where(lambda utterance: utterance.label is not None)
+
+
+def few(dev_set: Protocol) -> str:
+    """A warning for a development set that is too small to say much, else nothing."""
+    counts = dev_set.counts()
+    if min(counts[label] for label in Label) >= FEW:
+        return ""
+    return (
+        f"The development set has {counts[Label.BONAFIDE]} bona fide and {counts[Label.SPOOF]} spoof recordings: fewer "
+        f"than {FEW} of a label say little, so which epoch is best, and the thresholds, are partly chance. "
+        "Keep more aside (data.holdout), or train over folds (--folds 4)."
+    )

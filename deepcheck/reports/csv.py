@@ -47,8 +47,9 @@ def render(report: Report, style: Style | None = None) -> str:
     """A header and a row a file; what is not known is empty. Numbers have four decimals, times are in seconds.
 
     `complete` is the same in every row: false if the scan was interrupted. `stretches` are `start-end (llr)`, `notes`
-    sentences; both are joined by semicolons. `threshold` is the one that the user set. `snr_db`, `bandwidth_hz` and `level_db` are medians over the windows with
-    a score. A text that a spreadsheet would take for a formula has an apostrophe in front, a path `./`.
+    sentences; both are joined by semicolons. `threshold` is the one that the user set. `snr_db`, `bandwidth_hz` and
+    `level_db` are medians over the windows with a score. A text that a spreadsheet would take for a formula has an
+    apostrophe in front, a path `./`.
     """
     models = [model.model for model in report.basis.models]
     columns = [*COLUMNS, *(plain(f"{what}_{name}") for name in models for what in ("llr", "verdict"))]

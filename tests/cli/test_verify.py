@@ -2,7 +2,7 @@
 
 import csv
 import json
-import os
+from pathlib import Path
 
 import pytest
 from conftest import speechlike, write_wav
@@ -37,7 +37,7 @@ def told(*arguments):
     """(exit code, the line of the report, those of the files by the name of the file)."""
     result = verify(*arguments, "--format", "jsonl", "--quiet")
     whole, *files = map(json.loads, result.stdout.splitlines())
-    return result.exit_code, whole, {os.path.basename(row["path"]): row for row in files}
+    return result.exit_code, whole, {Path(row["path"]).name: row for row in files}
 
 
 def edit(path, change):
