@@ -14,7 +14,8 @@ def require_types(name: str, constructor: Callable[..., Any], arguments: Mapping
     An argument that has no annotation, or that is not known, is left to the call.
     """
     # Of a class its own, not that of what it is derived from: a table may name a function as well.
-    hints = typing.get_type_hints(constructor.__init__ if isinstance(constructor, type) else constructor)
+    made_by: Any = constructor.__init__ if isinstance(constructor, type) else constructor  # type: ignore[misc]
+    hints = typing.get_type_hints(made_by)
     for argument, value in arguments.items():
         if argument in hints and not _fits(hints[argument], value):
             wanted = hints[argument]

@@ -68,7 +68,7 @@ def test_a_recording_with_both_labels_is_refused(corpus):
     found = leaks(read_data(corpus))
     [(genuine, spoof)] = found.contradictions
     assert (genuine.path.name, spoof.path.name) == ("voice.wav", "s0.wav")
-    with pytest.raises(DataError, match="bear both labels.*swapped"):
+    with pytest.raises(DataError, match=r"bear both labels.*swapped"):
         found.refuse()
 
 
