@@ -142,9 +142,9 @@ def _check(card: Card) -> None:
 
 
 def _inside(value: Any) -> list[Any]:
-    return (
-        list(value.values()) if isinstance(value, Mapping) else list(value) if isinstance(value, list | tuple) else []
-    )
+    if isinstance(value, Mapping):
+        return list(value.values())
+    return list(value) if isinstance(value, list | tuple) else []
 
 
 def _depth(value: Any) -> int:

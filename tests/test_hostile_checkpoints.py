@@ -17,7 +17,7 @@ from tests.campaign.checkpoints import MUTATIONS, mutated, originals, run, used
 
 
 def test_a_thousand_mutated_checkpoints_load_or_are_refused(tmp_path):
-    outcome = run(1000, 0, tmp_path)
+    outcome = run(tmp_path, 1000, 0)
     assert outcome.crashed == ()
     assert outcome.tried == outcome.loaded + outcome.refused == 1000
     # Otherwise it would be a test of nothing but the first check: some do load, and most do not.

@@ -301,7 +301,7 @@ def used(path: Path) -> None:
         assert llrs.shape == (1,)
 
 
-def run(cases: int, seed: int, folder: Path) -> Outcome:
+def run(folder: Path, cases: int, seed: int) -> Outcome:
     """Tries so many files, one after another in `folder`."""
     sources = originals(folder)
     path = folder / "mutated.safetensors"
