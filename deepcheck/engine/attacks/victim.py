@@ -48,7 +48,7 @@ class Victim:
                     "Take the attacks codec and noise.",
                 )
             _add(found, slope[0].float().cpu().numpy(), window)
-        return total / len(windows), found / len(windows)
+        return total / len(windows), found / np.float32(len(windows))
 
     def _windows(self, waveform: Waveform) -> list[Window]:
         return list(cut([waveform], self.scorer.size, self.scorer.hop))
