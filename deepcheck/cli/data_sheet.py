@@ -23,9 +23,9 @@ def show_check(found: DataCheck) -> None:
         more = f" (the first {_SHOWN} of {len(pairs)})" if len(pairs) > _SHOWN else ""
         show(Sheet(f"The same content{more}", ("one", "other", "what"), tuple(pairs[:_SHOWN]), left=3).drawn())
     if found.unreadable:
-        rows = tuple((str(one.path), reason) for one, reason in found.unreadable[:_SHOWN])
+        files = tuple((str(one.path), reason) for one, reason in found.unreadable[:_SHOWN])
         more = f" (the first {_SHOWN} of {len(found.unreadable)})" if len(found.unreadable) > _SHOWN else ""
-        show(Sheet(f"Cannot be read{more}", ("file", "why"), rows, left=2).drawn())
+        show(Sheet(f"Cannot be read{more}", ("file", "why"), files, left=2).drawn())
     for text in found.warnings:
         say(f"Note: {text}", style="yellow")
     for text in found.refusals:

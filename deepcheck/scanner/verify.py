@@ -201,13 +201,13 @@ def _models(claimed: Sequence[ModelClaim], given: Sequence[str]) -> list[Model] 
         by_hash[model.sha256] = model
     found = []
     for claim in claimed:
-        model = by_hash.get(claim.sha256) or _stored(claim)
-        if model is None:
+        known = by_hash.get(claim.sha256) or _stored(claim)
+        if known is None:
             return (
                 f'There is no model here with the SHA-256 {claim.sha256[:16]}... of "{claim.name}", so nothing was '
                 "scored again. Name its file with --model."
             )
-        found.append(model)
+        found.append(known)
     return found
 
 
