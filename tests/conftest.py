@@ -1,5 +1,6 @@
 """Tiny detectors and synthetic sound: no test needs a download, a GPU, or anything but the repository."""
 
+import shutil
 import wave
 from collections.abc import Callable, Iterator
 from functools import lru_cache, wraps
@@ -195,6 +196,16 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The path of a `deepcheck` for scripts that call it many times."""
     with serving(tmp_path_factory.mktemp("program")) as path:
         yield path
+
+
+def altered_copy(folder: Path, place: Path) -> Path:
+    """The recordings of `folder` once more at `place`, each with another last sample: others, by their content."""
+    shutil.copytree(folder, place)
+    for path in place.rglob("*.wav"):
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
+    return place
 
 
 @pytest.fixture

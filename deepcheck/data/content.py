@@ -7,11 +7,14 @@ from pathlib import Path
 from deepcheck.data.utterance import Utterance
 from deepcheck.files import sha256
 
+_LEAST = 256  # bytes
+
 
 def twins(utterances: Sequence[Utterance]) -> list[list[int]]:
     """The indices of utterances whose files are the same to the last byte, group by group, each of two and more.
 
-    Files are told apart by their sizes first, so few are read. Those that cannot be read have no twins.
+    Files are told apart by their sizes first, so few are read. Those that cannot be read have no twins, nor have the
+    remains of files in which no sound fits.
     """
     sizes = [_size(utterance.path) for utterance in utterances]
     found: list[list[int]] = []
@@ -31,7 +34,8 @@ def _alike(indices: Iterable[int], keys: Sequence[Hashable] | dict[int, str | No
 
 def _size(path: Path) -> int | None:
     try:
-        return path.stat().st_size
+        size = path.stat().st_size
+        return size if size >= _LEAST else None
     except (OSError, ValueError):
         return None
 

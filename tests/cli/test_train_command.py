@@ -4,7 +4,7 @@ import sys
 import pytest
 import torch
 import yaml
-from conftest import TINY
+from conftest import TINY, altered_copy
 from typer.testing import CliRunner
 
 from deepcheck import store
@@ -103,7 +103,8 @@ def test_long_paths_with_spaces(recipe, corpus, tmp_path, home):
     far = tmp_path / ("recordings of the desk, " * 4 + "2026") / "ä: [new] #1"
     far.parent.mkdir()
     corpus.rename(far)
-    run("--config", recipe, "--data", far, "--dev", far, "--name", "mine", "--epochs", 1)
+    dev = altered_copy(far, far.parent / "dev" / far.name)
+    run("--config", recipe, "--data", far, "--dev", dev, "--name", "mine", "--epochs", 1)
     row = load_checkpoint(home / "models" / "mine.safetensors").card.history[0]
     assert row["train"].startswith("ä: [new] #1: 12 bona fide, 12 spoof")
     assert row["dev"].startswith("ä: [new] #1: 12 bona fide, 12 spoof")
@@ -187,11 +188,12 @@ def test_errors_are_sentences(arguments, message, hint, tmp_path, monkeypatch):
     assert "Traceback" not in result.stderr
 
 
-def test_broken_recordings_and_small_sets_are_told(corpus, recipe):
+def test_broken_recordings_and_small_sets_are_told(corpus, recipe, tmp_path):
     for path in sorted((corpus / "spoof" / "system1").glob("*.wav"))[:1]:
         path.write_bytes(b"nothing")
     # Every recording for both: the broken one is sure to be met.
-    result = run("--config", recipe, "--data", corpus, "--dev", corpus, "--name", "mine", "--epochs", 3)
+    dev = altered_copy(corpus, tmp_path / "dev")
+    result = run("--config", recipe, "--data", corpus, "--dev", dev, "--name", "mine", "--epochs", 3)
     assert "Left out: " in result.stderr
     assert "s1.wav" in result.stderr
     assert "Note: " in result.stderr

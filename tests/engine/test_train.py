@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import TINY, speechlike, write_wav
+from conftest import TINY, altered_copy, speechlike, write_wav
 
 from deepcheck.checkpoint import load_checkpoint, same_tensors, save_checkpoint
 from deepcheck.config import (
@@ -421,7 +421,7 @@ def test_a_development_set_of_its_own(corpus, tmp_path):
 def test_a_model_that_is_passed_on_says_nothing_of_its_makers_disk(corpus, tmp_path):
     (tmp_path / "secret-noises").mkdir()
     write_wav(tmp_path / "secret-noises" / "n.wav", speechlike(1.0))
-    data = replace(settings(corpus).data, dev=SourceConfig(str(corpus)))
+    data = replace(settings(corpus).data, dev=SourceConfig(str(altered_copy(corpus, tmp_path / "dev"))))
     config = settings(
         corpus, epochs=1, data=data, augment=[{"name": "noise", "folder": str(tmp_path / "secret-noises")}]
     )
