@@ -1,4 +1,4 @@
-"""A transformer layer whose heads, dimensions of heads and neurons can come and go."""
+"""A transformer layer whose heads, dimensions and neurons can come and go (Vaswani et al. 2017, arXiv:1706.03762)."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -6,4 +6,5 @@ A part is a function (folder, cases, seed) -> `Tally`: it tries that many cases,
 PARTS = {
     "audio": ".audio:run",
     "faults": ".faults:run",
+    "checkpoints": ".checkpoints:run",
 }

@@ -22,6 +22,9 @@ from deepcheck.engine.score import Scorer
 from deepcheck.errors import DeepcheckError
 from deepcheck.metrics.calibration import Calibration, Thresholds
 
+from .tally import Tally
+
+LONGEST_S = 20
 SPECS = (
     DetectorSpec("resnet18", {"width": 2, "window_s": 0.5, "frontend": {"name": "mel", "bins": 16, "hop_ms": 20.0}}),
     DetectorSpec("gru", {"units": [3], "window_s": 0.5, "frontend": {"name": "mel", "bins": 16, "hop_ms": 20.0}}),
@@ -29,21 +32,6 @@ SPECS = (
         "distilled", {"channels": [2] * 6, "width": 8, "heads": 2, "neurons": 4, "layers": 1, "window_s": 0.5}
     ),
 )
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """`tried` files, of which so many `loaded` and `refused`; the others crashed, with how each was made and the error.
-
-    `slowest_s` is the longest that one took, `grown_mb` by how much the memory of the process grew at its peak.
-    """
-
-    tried: int
-    loaded: int
-    refused: int
-    crashed: tuple[tuple[str, str], ...]
-    slowest_s: float
-    grown_mb: float
 
 
 @dataclass
@@ -301,24 +289,30 @@ def used(path: Path) -> None:
         assert llrs.shape == (1,)
 
 
-def run(folder: Path, cases: int, seed: int) -> Outcome:
-    """Tries so many files, one after another in `folder`."""
-    sources = originals(folder)
-    path = folder / "mutated.safetensors"
-    loaded = refused = 0
-    slowest, crashed = 0.0, []
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def run(folder: Path, cases: int, seed: int) -> Tally:
+    """Tries so many files, one after another; `broken` tells how each was made that did neither, and the error."""
+    tally, _ = counted(folder, cases, seed)
+    return tally
+
+
+def counted(folder: Path, cases: int, seed: int) -> tuple[Tally, int]:
+    """As `run`, and how many of the files were loaded."""
+    sources, path = originals(folder), folder / "mutated.safetensors"
+    tally, loaded = Tally("checkpoints", cases), 0
     for case in range(cases):
         name, content = mutated(sources, case, seed)
         path.write_bytes(content)
-        began = time.monotonic()
+        began = time.process_time()
         try:
             used(path)
             loaded += 1
         except DeepcheckError:
-            refused += 1
+            pass
         except Exception as error:
-            crashed.append((f"{name} {case}", repr(error)))
-        slowest = max(slowest, time.monotonic() - began)
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    return Outcome(cases, loaded, refused, tuple(crashed), slowest, grown)
+            tally.crashes += 1
+            tally.broken.append(f"{name}, case {case} of seed {seed}: {error!r}")
+        if time.process_time() - began > LONGEST_S:
+            tally.hangs += 1
+            tally.broken.append(f"{name}, case {case} of seed {seed}: took more than {LONGEST_S} s")
+    tally.peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return tally, loaded
