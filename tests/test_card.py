@@ -105,7 +105,7 @@ def test_metadata_that_is_null(tmp_path):
 
 def test_a_newer_format_asks_for_an_update(tmp_path):
     document = json.loads(to_header(replace(FULL, version="7.0"))["deepcheck"]) | {"format": FORMAT + 1, "new": 1}
-    with pytest.raises(ModelError, match=r"made by a newer deepcheck \(7\.0\)") as caught:
+    with pytest.raises(ModelError, match=r"made by a newer deepcheck \('7\.0'\)") as caught:
         peek(with_header(tmp_path / "x", json.dumps(document)))
     assert caught.value.hint == "Update deepcheck."
 

@@ -101,7 +101,7 @@ def test_there_and_back_is_nothing():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"base": "gru"}, "makes no detector"),
+        ({"base": "gru"}, "should be of type"),
         ({"base": {"name": "gru", "more": 1}}, "makes no detector"),
         ({"base": {"name": "progressive", "arguments": {"base": {"name": "gru"}}}}, "no columns beside it"),
         ({"base": {"name": "committee", "arguments": {"members": [{"name": "gru"}] * 2}}}, "there can be no column"),
