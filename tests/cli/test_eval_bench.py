@@ -412,7 +412,7 @@ def test_a_model_without_calibration_costs_the_others_nothing(run, place, scored
         ("one --conditions opuss", 'There is no condition "opuss". Did you mean "opus"?'),
         ("one --conditions opus:17k", 'The bit rate of the condition "opus" cannot be 17k.'),
         ("one --conditions ,", "The list of conditions is empty."),
-        ("--score-file all.txt --conditions clean", "Only a model can score under other conditions."),
+        ("--score-file all.txt --conditions clean", "Only a model can score under other conditions or attacks."),
         ("one --score-layout asvspoof", 'There is no score layout "asvspoof". Did you mean "asvspoof'),
         ("one two --scores x --score-layout asvspoof5", "asvspoof5 holds the scores of one model, not 2."),
         ("one --plot-format gif", 'A plot cannot be written to "plot.gif". Let the name end with one of .png'),
