@@ -166,7 +166,7 @@ def miniature(tmp_path):
             name = f"LA_{subset[0].upper()}_10000{i:02d}"
             soundfile.write(audio / f"{name}0.flac", speechlike(1.5, seed=100 * number + i), SAMPLE_RATE)
             lines.append(f"LA_{i % 3:04d} {name}0 - - bonafide")
-            tone = 0.2 * np.sign(np.sin(2 * np.pi * (180 + 23 * i) * t))
+            tone = 0.2 * np.sign(np.sin(2 * np.pi * (180 + 23 * i + 7 * number) * t))
             soundfile.write(audio / f"{name}1.flac", tone, SAMPLE_RATE)
             lines.append(f"LA_{i % 3:04d} {name}1 - A{1 + i % 2:02d} spoof")
         (protocols / f"ASVspoof2019.LA.cm.{ending}.txt").write_text("\n".join(lines) + "\n")

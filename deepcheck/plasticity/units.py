@@ -125,13 +125,17 @@ def widths_of(groups: Iterable[UnitGroup]) -> dict[str, int]:
 def set_widths(model: Plastic, widths: Mapping[str, int]) -> None:
     """Bring each group to its width in `widths`, in place; its parameters then hold anything (a load follows).
 
-    Draws nothing from the global generator. Raises `ModelError` for a name that the model does not have or a width
-    that its units cannot have.
+    Their order does not matter. Draws nothing from the global generator. Raises `ModelError` for a name that the model
+    does not have or a width that its units cannot have.
     """
     generator = torch.Generator()
-    for name, width in widths.items():
-        # Asked for each time anew: dimensions inside heads change how the heads are laid out.
-        group = next((group for group in model.groups() if group.name == name), None)
+    waiting = dict(widths)
+    while waiting:
+        # Asked for each time anew: dimensions inside heads change how the heads are laid out, and the groups of whole
+        # modules are there once these are.
+        groups = {group.name: group for group in model.groups()}
+        name = next((name for name in waiting if name in groups), next(iter(waiting)))
+        width, group = waiting.pop(name), groups.get(name)
         if group is None or not group.least <= width <= group.most:
             raise ModelError(f'The model has no units "{name}" that could be {width} wide.')
         if width == group.width:

@@ -101,7 +101,7 @@ def test_scores(data, figures, tmp_path):
 def test_json(data, figures, tmp_path):
     run("mine", "--data", data, "--json", tmp_path / "all.json", "--by", "source,language")
     whole = json.loads((tmp_path / "all.json").read_text())
-    assert list(whole) == ["version", "evaluations", "against_baseline", "seeds", "audit", "sasv"]
+    assert list(whole) == ["version", "evaluations", "against_baseline", "seeds", "audit", "sasv", "attacks"]
     assert (whole["version"], whole["against_baseline"], whole["seeds"], whole["audit"]) == (1, {}, {}, None)
     [document] = whole["evaluations"]
     measured, missed = figures.measurements, figures.verdicts.missed

@@ -60,8 +60,8 @@ def test_a_unit_that_nobody_reads_ranks_lowest_by_gradient(family):
     _, results = collected(model, WIDTHS[family], [features_of(family, seed=seed) for seed in (1, 2, 3)])
     for result in results:
         scores = score("gradient", result)
-        assert scores[1] == 0
-        assert scores.argmin() == 1
+        assert scores[1] == scores.min() == 0
+        assert family == "snn" or scores.argmin() == 1  # units that never fire cost as little
         assert (scores > 0).sum() > 1
 
 
@@ -313,4 +313,4 @@ def test_random_depends_on_the_seed():
 
 
 def test_criteria_that_need_no_data_are_in_the_table():
-    assert set(CRITERIA) - DATA_FREE == {"gradient-entropy", "gradient", "entropy"}
+    assert set(CRITERIA) - DATA_FREE == {"gradient-entropy", "gradient", "entropy", "coactivation"}

@@ -80,6 +80,17 @@ def committees(draw):
     return DetectorSpec("committee", {"members": [{"name": one.name, "arguments": one.arguments} for one in members]})
 
 
+@st.composite
+def progressives(draw):
+    base = draw(recurrent("gru", True))
+    return DetectorSpec("progressive", {"base": {"name": base.name, "arguments": base.arguments}})
+
+
+def spiking():
+    widths = st.lists(st.integers(1, 9), min_size=1, max_size=3)
+    return widths.map(lambda units: DetectorSpec("snn", {**FAMILIES["snn"].arguments, "units": units}))
+
+
 WIDE = {
     "resnet18": resnets(),
     "gru": recurrent("gru", False),
@@ -90,6 +101,8 @@ WIDE = {
     "wav2vec2-stable": encoders(STABLE, "mean"),
     "distilled": distilled(),
     "committee": committees(),
+    "progressive": progressives(),
+    "snn": spiking(),
 }
 # The table's own detector is among the examples.
 SPECS = {family: st.just(spec) | WIDE[family] for family, spec in FAMILIES.items()}
@@ -126,7 +139,8 @@ def draw_model(data, family):
 
 def draw_names(data, model, part):
     """Some groups of the part in any order; of several parts, if they are to be mixed."""
-    names = [group.name for group in model.groups() if part in (MIXTURE, group.part)]
+    # Whole modules are held to the same by test_stacks.py.
+    names = [group.name for group in model.groups() if group.stack is None and part in (MIXTURE, group.part)]
     return data.draw(
         st.lists(st.sampled_from(names), unique=True, min_size=min(2, len(names)) if part == MIXTURE else 1)
     )
@@ -149,7 +163,7 @@ def copied(model):
 def test_every_family_and_part_is_here():
     assert WIDE.keys() == FAMILIES.keys()
     for family, spec in FAMILIES.items():
-        assert {group.part for group in build(spec).groups()} == set(PARTS_OF[family])
+        assert {group.part for group in build(spec).groups() if group.stack is None} == set(PARTS_OF[family])
 
 
 @pytest.mark.parametrize(("family", "part"), PARTS)
@@ -188,8 +202,8 @@ def test_spec_and_widths_rebuild_any_history(family, data):
     model = draw_model(data, family)
     for _ in range(data.draw(st.integers(1, 6), label="operations")):
         group = data.draw(st.sampled_from(model.groups()))
-        keep = draw_units(data, group.width) if data.draw(st.booleans()) else None
-        resize(model, group, keep, add=data.draw(st.integers(0, 9), label="added"))
+        keep = draw_units(data, group.width) if group.width and data.draw(st.booleans()) else None
+        resize(model, group, keep, add=data.draw(st.integers(0, 2 if group.stack else 9), label="added"))
     disturb(model, seed=7)
     features = features_of(model.spec.name, batch=4, dtype=torch.float32)
     again = rebuilt(model)
