@@ -98,6 +98,15 @@ class _Log(nn.Module):
         return (power + _FLOOR).log()
 
 
+def require_frames(settings: Mapping[str, Any], count: int, window_s: float) -> None:
+    """`ConfigError` unless a window has `count` frames of the front end of these settings."""
+    if count * settings.get("hop_ms", 10.0) > 1000 * window_s:
+        raise ConfigError(
+            f"A window of {window_s:g} s has fewer than {count} frames.",
+            "Give a longer one, or a smaller hop_ms or stack.",
+        )
+
+
 def mel(*, bins: int = 80, window_ms: float = 25.0, hop_ms: float = 10.0, normalise: str = "window") -> Frontend:
     """Log mel spectrogram: `bins` triangular bands from 20 Hz to 8 kHz."""
     transform = import_torchaudio().transforms.MelSpectrogram(

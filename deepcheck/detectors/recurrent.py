@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from deepcheck.audio.frontend import build_frontend
+from deepcheck.audio.frontend import build_frontend, require_frames
 from deepcheck.card import DetectorSpec
 from deepcheck.detectors.base import Detector, Stage
 from deepcheck.errors import ConfigError
@@ -42,6 +42,8 @@ class Recurrent(Detector):
         if not units or min(units) < 1 or stack < 1:
             raise ConfigError(f"units {list(units)} and stack {stack} make no recurrent detector.", "Give at least 1.")
         settings = {"name": frontend} if isinstance(frontend, str) else dict(frontend)
+        self.frontend = build_frontend(settings)
+        require_frames(settings, stack, window_s)
         self.spec = DetectorSpec(
             self.cell.__name__.lower(),
             {
@@ -55,7 +57,6 @@ class Recurrent(Detector):
         )
         self.window_s = window_s
         self.stack = stack
-        self.frontend = build_frontend(settings)
         ways = 2 if bidirectional else 1
         inputs = [self.frontend.bins * stack, *(ways * width for width in units[:-1])]
         self.layers = nn.ModuleList(

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from deepcheck.audio.frontend import build_frontend
+from deepcheck.audio.frontend import build_frontend, require_frames
 from deepcheck.card import DetectorSpec
 from deepcheck.detectors.base import Detector, Stage
 from deepcheck.errors import ConfigError
@@ -66,6 +66,7 @@ class Spiking(Detector):
         self.window_s = window_s
         self.stack = stack
         self.frontend = build_frontend(settings)
+        require_frames(settings, stack, window_s)
         spike = _surrogate(slope)
         inputs = [self.frontend.bins * stack, *units[:-1]]
         self.layers = nn.ModuleList(Layer(size, width, decay, spike) for size, width in zip(inputs, units, strict=True))

@@ -82,6 +82,12 @@ def test_groups_are_its_layers():
     assert model.cam_target() is model.layers[1]
 
 
+@pytest.mark.parametrize("settings", [{"stack": 101}, {"frontend": {"name": "mel", "hop_ms": 600.0}}])
+def test_a_window_has_to_have_frames(settings):
+    with pytest.raises(ConfigError, match="A window of 1 s has fewer than"):
+        build(DetectorSpec("gru", {"window_s": 1.0, **settings}))
+
+
 @pytest.mark.parametrize("arguments", [{"units": []}, {"units": [4, 0]}, {"units": [4], "stack": 0}])
 def test_what_makes_no_detector(arguments):
     with pytest.raises(ConfigError, match="make no recurrent detector"):
