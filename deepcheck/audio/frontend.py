@@ -107,6 +107,13 @@ def require_frames(settings: Mapping[str, Any], count: int, window_s: float) -> 
         )
 
 
+def stacked(features: Tensor, count: int) -> Tensor:
+    """(batch, 1, bins, frames) -> (batch, frames // count, bins * count): so many frames a step, the rest left out."""
+    x = features.squeeze(1).transpose(1, 2)
+    batch, frames, bins = x.shape
+    return x[:, : frames // count * count].reshape(batch, -1, bins * count)
+
+
 def mel(*, bins: int = 80, window_ms: float = 25.0, hop_ms: float = 10.0, normalise: str = "window") -> Frontend:
     """Log mel spectrogram: `bins` triangular bands from 20 Hz to 8 kHz."""
     transform = import_torchaudio().transforms.MelSpectrogram(

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from deepcheck.audio.frontend import build_frontend, require_frames
+from deepcheck.audio.frontend import build_frontend, require_frames, stacked
 from deepcheck.card import DetectorSpec
 from deepcheck.detectors.base import Detector, Stage
 from deepcheck.errors import ConfigError
@@ -80,9 +80,7 @@ class Recurrent(Detector):
 
     def states(self, features: Tensor) -> Tensor:
         """(batch, 1, bins, frames) -> (batch, frames // stack, units), the output of the last layer."""
-        x = features.squeeze(1).transpose(1, 2)
-        batch, frames, bins = x.shape
-        x = x[:, : frames // self.stack * self.stack].reshape(batch, -1, bins * self.stack)
+        x = stacked(features, self.stack)
         # On a CPU recurrences take three times as long in bfloat16 as in float32.
         with torch.autocast("cpu", enabled=False) if x.device.type == "cpu" else nullcontext():
             for layer in self.layers:

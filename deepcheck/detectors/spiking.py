@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from deepcheck.audio.frontend import build_frontend, require_frames
+from deepcheck.audio.frontend import build_frontend, require_frames, stacked
 from deepcheck.card import DetectorSpec
 from deepcheck.detectors.base import Detector, Stage
 from deepcheck.errors import ConfigError
@@ -89,9 +89,7 @@ class Spiking(Detector):
 
     def spikes(self, features: Tensor) -> Tensor:
         """(batch, 1, bins, frames) -> (batch, frames // stack, units) of the last layer, each 0 or 1."""
-        x = features.squeeze(1).transpose(1, 2)
-        batch, frames, bins = x.shape
-        x = x[:, : frames // self.stack * self.stack].reshape(batch, -1, bins * self.stack)
+        x = stacked(features, self.stack)
         # A membrane adds up hundreds of steps, and whether it crosses the threshold is all that is passed on.
         with torch.autocast(x.device.type, enabled=False):
             x = x.to(self.head.weight.dtype)
