@@ -76,7 +76,8 @@ class TrainingView:
             say(f"Development set {event.dev}")
         if event.note:
             say(f"Note: {event.note}", style="yellow")
-        say(f"{event.parameters:,} parameters, {event.device}, {event.precision}, {event.epochs} epochs")
+        some = f" ({event.learning:,} of them learn)" if event.learning < event.parameters else ""
+        say(f"{event.parameters:,} parameters{some}, {event.device}, {event.precision}, {event.epochs} epochs")
         if event.first_epoch > 1:
             say(f"Going on with epoch {event.first_epoch} of an unfinished training.")
         self.epochs = event.epochs

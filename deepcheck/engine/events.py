@@ -12,11 +12,12 @@ from deepcheck.engine.surgery import Surgery
 @dataclass(frozen=True)
 class Started:
     """The plan: what is trained on what, from which epoch on (more than 1 after a resume). `dev` is empty without a
-    development set."""
+    development set; `learning` is how many of the parameters change (frozen, only the entries that growth added)."""
 
     train: str
     dev: str
     parameters: int
+    learning: int
     device: str
     precision: str
     epochs: int

@@ -37,6 +37,7 @@ from deepcheck.engine.training_sets import few, read_sets
 from deepcheck.engine.unfinished import require_same
 from deepcheck.errors import ConfigError, DataError
 from deepcheck.metrics.detection import eer
+from deepcheck.plasticity.freeze import learning
 from deepcheck.runtime import cores, move, pick_device, pick_dtype
 from deepcheck.seeding import seed_of
 
@@ -114,6 +115,7 @@ class _Run:
         self.mean = RunningMean(self.detector, config.optimizer.average)
         new, self.freeze = self.mode.begin(self.detector, self.origin.card.grown_from if self.origin else {})
         self.optimizer = make_optimizer(self.detector, config.optimizer, new)
+        self.learning = learning(self.detector, self.freeze)
         if self.freeze is not None:
             self.freeze.attach(self.optimizer)
         self.variants = variants = variants_of(self.detector, config, run_dir)
@@ -157,6 +159,7 @@ class _Run:
             train=self.train_set.describe(),
             dev=self.dev_set.describe() if self.dev_set else "",
             parameters=parameter_count(self.detector),
+            learning=self.learning,
             device=str(self.device) + (f" x {self.processes.count}" if self.processes.count > 1 else ""),
             precision="bf16" if self.dtype == torch.bfloat16 else "fp32",
             epochs=self.config.epochs,

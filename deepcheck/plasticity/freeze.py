@@ -98,3 +98,13 @@ class Freeze:
     def _mask_gradient(self, parameter: Tensor) -> None:  # torch refuses a hook that returns something
         assert parameter.grad is not None  # not by multiplying: infinity times 0 is no number
         parameter.grad.masked_fill_(~self.new[parameter], 0)
+
+
+def learning(model: nn.Module, freeze: Freeze | None = None) -> int:
+    """How many numbers of the model a training changes: entries of parameters, those that `freeze` holds left out."""
+    new = freeze.new if freeze is not None else {}
+    return sum(
+        int(new[parameter].sum()) if parameter in new else parameter.numel()
+        for parameter in model.parameters()
+        if parameter.requires_grad
+    )

@@ -85,6 +85,7 @@ def test_it_learns_and_tells_what_it_does(corpus, tmp_path):
     events, done = finish(config, tmp_path / "run")
     started, *middle, last = events
     assert isinstance(started, Started)
+    assert started.learning == started.parameters
     assert last is done
     assert "8 bona fide, 8 spoof" in started.train
     assert "4 bona fide, 4 spoof" in started.dev

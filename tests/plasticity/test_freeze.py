@@ -5,7 +5,7 @@ import torch
 from test_families import WIDTHS, features_of, grow_groups, lived_in, loss_of
 
 from deepcheck.checkpoint import same_tensors
-from deepcheck.plasticity.freeze import Freeze, new_entries
+from deepcheck.plasticity.freeze import Freeze, learning, new_entries
 from deepcheck.plasticity.growth import prune
 
 OPTIMIZERS = {
@@ -144,3 +144,15 @@ def test_statistics_of_every_kind_of_normalisation_are_held(norm):
     freeze.restore()
     assert norm.running_mean.tolist() == [0.0] * 4
     assert norm.running_var.tolist() == [1.0] * 4
+
+
+@pytest.mark.parametrize("family", GROWTHS)
+def test_what_learns_is_counted_entry_by_entry(family):
+    model = lived_in(family)
+    able = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    assert learning(model) == sum(parameter.numel() for parameter in able)
+    size = sum(parameter.numel() for parameter in model.parameters())
+    before = grow_groups(model, dict.fromkeys(GROWTHS[family], 3))
+    freeze = Freeze(model, new_entries(model, model.groups(), before))
+    # All that came learns, and nothing that was there.
+    assert learning(model, freeze) == sum(parameter.numel() for parameter in model.parameters()) - size
