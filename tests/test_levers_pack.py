@@ -84,3 +84,25 @@ def test_mistakes_are_sentences(levers, small, tmp_path, monkeypatch, capsys):
     assert 'There is no lever "bse"' in capsys.readouterr().err
     assert run(levers, monkeypatch, "--levers", small, "--out", tmp_path) == 1
     assert "--data" in capsys.readouterr().err
+
+
+def test_levers_together_are_weighed_by_the_other_folds(levers, small, corpus, tmp_path, monkeypatch, capsys):
+    document = yaml.safe_load(small.read_text())
+    document["levers"]["another seed"] = {"detector.dropout": 0.1}
+    document["fused"] = {"both": ["base", "no couples"], "not yet": ["base", "another seed"]}
+    small.write_text(yaml.safe_dump(document))
+    out = tmp_path / "out"
+    only = ["--only", "base", "--only", "no couples", "--only", "both", "--only", "not yet"]
+    assert run(levers, monkeypatch, "--levers", small, "--data", corpus, "--out", out, *only) == 0
+    rows = levers.known(out)
+    assert rows.keys() == {"base", "no couples", "both"}  # the other wants a lever that has not been run
+    parts = [rows[name] for name in ("base", "no couples")]
+    assert rows["both"]["gflop_per_s"] == pytest.approx(sum(part["gflop_per_s"] for part in parts))
+    assert [fold["bonafide"] for fold in rows["both"]["folds"]] == [fold["bonafide"] for fold in parts[0]["folds"]]
+    # A model that says the same as another adds nothing.
+    scores = (out / "runs" / "base.csv").read_bytes()
+    (out / "runs" / "no-couples.csv").write_bytes(scores)
+    config = levers.settings(small, "both", {}, str(corpus), None)
+    twice = levers.fuse("both", document["fused"]["both"], rows, config, out)
+    assert [fold["eer"] for fold in twice["folds"]] == pytest.approx([fold["eer"] for fold in rows["base"]["folds"]])
+    assert capsys.readouterr().out.splitlines()[-1].startswith("| both | ")
