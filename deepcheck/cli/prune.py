@@ -30,6 +30,13 @@ def command(
         float | None,
         typer.Option(min=0.0, max=1.0, help="Share of these units to remove, instead.", show_default=False),
     ] = None,
+    target_speed: Annotated[
+        float | None,
+        typer.Option(
+            help="Instead: as large a share as it takes to be so many times as fast on this CPU, such as 1.5.",
+            show_default=False,
+        ),
+    ] = None,
     part: Part = None,
     criterion: Annotated[
         str, typer.Option(help="gradient-entropy, gradient, entropy, coactivation, magnitude, newest or random.")
@@ -70,13 +77,17 @@ def command(
       deepcheck prune --scope all --fraction 0.1 --criterion magnitude --dry-run
 
       deepcheck prune --criterion newest
+
+      deepcheck prune --scope all --target-speed 1.5 --data manifest.csv
     """
     from deepcheck import store
     from deepcheck.checkpoint import load_checkpoint
     from deepcheck.cli.console import say, show
-    from deepcheck.cli.pruning_table import draw_scores, pruning_table
+    from deepcheck.cli.pruning_table import draw_scores, pace_table, pruning_table
     from deepcheck.cli.surgery import child_name, keep, probe_on
     from deepcheck.engine.surgery import pruned, statistics_of
+    from deepcheck.engine.target_speed import reach_speed
+    from deepcheck.errors import ConfigError
     from deepcheck.plasticity.plan import choose_layers
     from deepcheck.plasticity.selection import NEWEST, Ask, pools_of, select
     from deepcheck.plots import check_format
@@ -88,13 +99,22 @@ def command(
     parent = load_checkpoint(entry.path).named(entry.name)
     groups = parent.build().groups()
     ask = Ask(choose_layers(layer, groups, seed, part), part, neurons, fraction)
-    pools = pools_of(groups, ask, scope, parent.card.grown_from, criterion)
+    if target_speed is not None and (neurons is not None or fraction is not None):
+        raise ConfigError("How much to remove is said twice.", "Give --target-speed, --neurons or --fraction alone.")
+    pools = [] if target_speed is not None else pools_of(groups, ask, scope, parent.card.grown_from, criterion)
     where = scope if layer == "all" and scope != "layer" else layer.replace(",", "+")
     what = f"{where}x{neurons or fraction}" if neurons or fraction else NEWEST if criterion == NEWEST else scope
+    if target_speed is not None:
+        what = f"{where}-{target_speed:g}-times-as-fast"
     called = child_name(name, entry.name, f"-pruned-{what}", replace or dry_run)
 
-    statistics = statistics_of(parent, pools, criterion, probe_on(data, protocol, subset, recordings, seed))
-    selections = select(statistics, pools, criterion, seed)
+    probe = probe_on(data, protocol, subset, recordings, seed)
+    if target_speed is not None:
+        reached = reach_speed(parent, target_speed, ask, scope=scope, criterion=criterion, probe=probe, seed=seed)
+        show(pace_table(reached))
+        selections = [*reached.selections]
+    else:
+        selections = select(statistics_of(parent, pools, criterion, probe), pools, criterion, seed)
     surgery = pruned(parent, selections, name=called, criterion=criterion, scope=scope, seed=seed)
     show(pruning_table(surgery, selections))
     say(f"The output changes by at most {surgery.change:.1e} on a probe of noise.")

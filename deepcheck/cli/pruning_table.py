@@ -9,6 +9,7 @@ from rich.table import Table
 from torch import Tensor
 
 from deepcheck.engine.surgery import Surgery
+from deepcheck.engine.target_speed import Reached
 from deepcheck.plasticity.selection import Selection
 
 EVIDENCE: tuple[tuple[str, Callable[[Selection], Tensor], Callable[[Tensor], str]], ...] = (
@@ -50,6 +51,18 @@ def pruning_table(surgery: Surgery, selections: Sequence[Selection]) -> Table:
             _of_both(one, one.scores, extent),
             *(_of_both(one, values_of(one), say) for _, values_of, say in evidence),
         )
+    return table
+
+
+def pace_table(reached: Reached) -> Table:
+    """How fast the model is without so many of its units, in times of what it was; what was taken is marked."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("units\nremoved", justify="right")
+    table.add_column("times\nas fast", justify="right")
+    table.add_column("")
+    for pace in sorted(reached.measured, key=lambda one: one.fraction):
+        mark = "taken" if pace.fraction == reached.fraction else ""
+        table.add_row(f"{pace.fraction:.0%}", f"{pace.speed:.2f}", mark)
     return table
 
 

@@ -10,6 +10,7 @@ from deepcheck.engine.columns import with_room
 from deepcheck.engine.gradients import Probe
 from deepcheck.engine.layer_signal import layer_signals, layers_named
 from deepcheck.engine.surgery import Surgery, grown, pruned, statistics_of
+from deepcheck.engine.target_speed import reach_speed
 from deepcheck.plasticity.criteria import DATA_FREE
 from deepcheck.plasticity.plan import choose_layers, plan_growth
 from deepcheck.plasticity.selection import Ask, pools_of, select
@@ -47,6 +48,7 @@ def prune(
     *,
     neurons: int | None = None,
     fraction: float | None = None,
+    target_speed: float | None = None,
     layer: str = "all",
     part: str | None = None,
     criterion: str = "gradient-entropy",
@@ -58,16 +60,21 @@ def prune(
 ) -> Surgery:
     """The model without the units that the criterion ranks lowest on `recordings` of `trials`, as `child`.
 
-    See `deepcheck.plasticity.selection.pools_of` for what the scope and the numbers mean. Nothing is stored: give
-    the child to `deepcheck.save`. Raises `ConfigError` for what the model does not have, or where trials are missing.
+    See `deepcheck.plasticity.selection.pools_of` for what the scope and the numbers mean; with `target_speed` in their
+    place goes what it takes to be so many times as fast (`engine.target_speed`). Nothing is stored: give the child to
+    `deepcheck.save`. Raises `ConfigError` for what the model does not have, or where trials are missing.
     """
     parent = _checkpoint(model)
     groups = parent.build().groups()
     ask = Ask(choose_layers(layer, groups, seed, part), part, neurons, fraction)
-    pools = pools_of(groups, ask, scope, parent.card.grown_from, criterion)
     looks = trials is not None and criterion not in DATA_FREE
     probe = (lambda detector: _probe(detector, trials, recordings, seed)) if looks else None
-    selections = select(statistics_of(parent, pools, criterion, probe), pools, criterion, seed)
+    if target_speed is not None:
+        reached = reach_speed(parent, target_speed, ask, scope=scope, criterion=criterion, probe=probe, seed=seed)
+        selections = [*reached.selections]
+    else:
+        pools = pools_of(groups, ask, scope, parent.card.grown_from, criterion)
+        selections = select(statistics_of(parent, pools, criterion, probe), pools, criterion, seed)
     return pruned(parent, selections, name=name, criterion=criterion, scope=scope, seed=seed)
 
 

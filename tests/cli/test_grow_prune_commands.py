@@ -8,6 +8,8 @@ from typer.testing import CliRunner
 from deepcheck import store
 from deepcheck.checkpoint import load_checkpoint, same_tensors
 from deepcheck.cli.app import app
+from deepcheck.detectors.base import parameter_count
+from deepcheck.engine import target_speed
 
 
 def run(*arguments, code=0):
@@ -116,6 +118,8 @@ def test_a_name_that_is_taken(base):
         (["grow", "--init", "gradmax"], "needs data"),
         (["prune"], "--neurons or --fraction"),
         (["prune", "--neurons", "1", "--fraction", "0.1"], "--neurons or --fraction"),
+        (["prune", "--neurons", "1", "--target-speed", "1.5"], "--target-speed, --neurons or --fraction alone"),
+        (["prune", "--target-speed", "0.5", "--criterion", "magnitude"], "how many times as fast, such as 1.5"),
         (["prune", "--neurons", "1"], "looks at data"),
         (["prune", "--neurons", "4", "--criterion", "newest"], "At most 3"),
         (["prune", "--neurons", "1", "--criterion", "oldest"], "oldest"),
@@ -250,3 +254,15 @@ def test_exit_codes(base):
         (["--neurons", "1", "--criterion", "newest", "--dry-run"], 0),
     ):
         assert CliRunner().invoke(app, ["prune", *arguments]).exit_code == code
+
+
+def test_prune_takes_what_it_takes_to_be_faster(base, monkeypatch):
+    monkeypatch.setattr(target_speed, "_seconds", lambda detector, _: float(parameter_count(detector)))
+    result = run("prune", "--scope", "all", "--criterion", "magnitude", "--target-speed", 1.5)
+    child = read("base-pruned-all-1.5-times-as-fast")
+    assert base.card.parameters / child.card.parameters >= 1.5
+    rows = [line.split() for line in result.stdout.splitlines() if "%" in line]
+    [taken] = [row for row in rows if row[-1] == "taken"]
+    assert float(taken[1]) == round(base.card.parameters / child.card.parameters, 2)
+    assert len(rows) > 2
+    assert all((float(row[1]) >= 1.5) == (int(row[0][:-1]) >= int(taken[0][:-1])) for row in rows)
