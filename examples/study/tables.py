@@ -67,7 +67,8 @@ class Arm:
 def arms_of(rows: Sequence[Mapping[str, Any]], study: Study) -> dict[str, list[Arm]]:
     """The arms of each family in the order of the study, over the seeds that both an arm and its control have.
 
-    `DataError` where the rows of a family were not tested on the same recordings, or a family has no control.
+    A family without a control is left out: nothing can be said of it. `DataError` where the rows of a family were not
+    tested on the same recordings.
     """
     found: dict[str, list[Arm]] = {}
     for family in study.document["families"]:
@@ -75,10 +76,8 @@ def arms_of(rows: Sequence[Mapping[str, Any]], study: Study) -> dict[str, list[A
         for row in rows:
             if row["family"] == family:
                 own[row["arm"]][row["seed"]] = row
-        if not own:
-            continue
         if CONTROL not in own:
-            raise DataError(f"Nothing can be said of {family} without a control.", "Run its arm control.")
+            continue
         if len({row["labels"] for arm in own.values() for row in arm.values()}) > 1:
             raise DataError(f"The runs of {family} were not tested on the same recordings.", "Run it anew.")
         found[family] = [_arm(family, name, own) for name in study.arms(family) if own[name].keys() & own[CONTROL]]
@@ -186,7 +185,7 @@ def main() -> int:
         study = read_study(arguments.study)
         found = arms_of(rows_of(arguments.results or arguments.out / RESULTS), study)
         if not found:
-            raise DataError("There are no results yet.", "Run study.py first.")
+            raise DataError("There is no control yet, so nothing can be said.", "Run study.py first.")
     except DeepcheckError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
