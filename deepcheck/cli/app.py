@@ -1,4 +1,4 @@
-"""The Typer app: the table of commands, and the one place where errors become messages and exit codes.
+"""The Typer app, and the one place where errors become messages and exit codes.
 
 Exit codes: 0 done; 1 error; 2 wrong usage; 3 done, but some files could not be scored; 4 `--fail-on` was met;
 130 interrupted (Ctrl-C), 143 terminated (SIGTERM).
@@ -8,10 +8,9 @@ from enum import IntEnum
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from deepcheck import __version__
-from deepcheck.cli import evaluate, grow, models, prune, scan, train, verify
+from deepcheck.cli.commands import LazyGroup
 from deepcheck.cli.stopping import exit_code
 from deepcheck.errors import DeepcheckError
 
@@ -28,7 +27,7 @@ class Exit(IntEnum):
     TERMINATED = 143
 
 
-class _Guarded(TyperGroup):
+class _Guarded(LazyGroup):
     """Turns whatever a command raises into a sentence on stderr and an exit code; `--debug` lets it through."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -72,14 +71,6 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 error, 2 usage, 3 some files could not be scored, 4 --fail-on was met, "
     "130 interrupted, 143 terminated.",
 )
-
-app.command("scan")(scan.command)
-app.command("verify")(verify.command)
-app.command("train")(train.command)
-app.command("eval")(evaluate.command)
-app.command("grow")(grow.command)
-app.command("prune")(prune.command)
-app.add_typer(models.app, name="models")
 
 
 def _version(wanted: bool) -> None:

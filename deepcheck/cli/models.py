@@ -11,7 +11,9 @@ import typer
 from deepcheck.cli import calibrate, fuse
 
 app = typer.Typer(
-    help="List models, look at one, choose the current one, calibrate one, fuse several.", no_args_is_help=False
+    help="List models, look at one, choose the current one, calibrate one, fuse several.",
+    no_args_is_help=False,
+    add_completion=False,
 )
 app.command("calibrate")(calibrate.command)
 app.command("fuse")(fuse.command)

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from deepcheck import __version__, store
 from deepcheck.cli.app import Exit, app
+from deepcheck.cli.commands import COMMANDS
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -46,6 +47,11 @@ def test_help_of_every_command(path, flag):
             assert max(parameter.opts, key=len)[:20] in result.stdout
 
 
+def test_the_table_of_commands_says_what_each_says_of_itself():
+    for name, command in typer.main.get_command(app).commands.items():
+        assert " ".join(command.help.split("\n\n")[0].split()) == COMMANDS[name][1]
+
+
 def test_every_command_and_option_says_what_it_does():
     for path, command in commands():
         assert command.help, path
@@ -63,6 +69,7 @@ try:
 except SystemExit as stop:
     assert not stop.code, stop.code
 heavy = {"torch", "torchaudio", "numpy", "transformers", "safetensors", "av", "soxr", "soundfile", "yaml", "silero_vad"}
+heavy |= {"pydantic", "importlib.metadata", "deepcheck.cli.scan", "deepcheck.cli.models"}
 print("LOADED", sorted(heavy & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
