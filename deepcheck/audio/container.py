@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import av
-
 from deepcheck.audio.decode import open_container
 
 
@@ -27,6 +25,8 @@ def describe(path: str | Path) -> Container | None:
     Where the format tells no bit rate of the track, it is that of the file, if there is nothing else in it. Never
     raises: what is wrong with a file is found out, and told, by whoever decodes it.
     """
+    import av
+
     try:
         if not stat.S_ISREG(Path(path).stat().st_mode):
             return None  # opening a pipe could wait for ever

@@ -1,7 +1,8 @@
 """The one way in: any audio or video file -> 16 kHz mono float32, block by block.
 
 PyAV's wheel carries ffmpeg's libraries, soxr resamples. Training and scanning share this path on purpose:
-two decoders of one codec differ by more than a detector should notice.
+two decoders of one codec differ by more than a detector should notice. Both are imported where a file is opened: a
+scan, which has others decode, does without them.
 """
 
 import os
@@ -11,9 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import av
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
 from deepcheck.errors import AudioError
@@ -54,6 +53,8 @@ def decode(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Iterator[Wavefor
     Memory stays flat whatever the length. Raises `AudioError` with the reason in words if the file is missing,
     empty, no audio, protected, damaged or truncated; with a truncated file that is known only at its end.
     """
+    import av
+
     try:
         mode = Path(path).stat().st_mode
         if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
@@ -80,12 +81,16 @@ def read(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Waveform:
 
 def open_container(file: BinaryIO) -> Any:
     """PyAV's container of an open file, if it is one of sound; no file or host that it names is opened."""
+    import av
+
     # An open file, not its name: ffmpeg would take "http://..." or "concat:..." in a name at its word.
     options = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
     return av.open(file, options=options, metadata_errors="replace")
 
 
 def _decode_open_file(file: BinaryIO, sample_rate: int) -> Iterator[Waveform]:
+    import av
+
     try:
         container = open_container(file)
     except av.error.FFmpegError:  # which one depends on the first format that seemed to fit
@@ -151,6 +156,8 @@ def _stated_by_wav(file: BinaryIO, decoded_s: float) -> float | None:
 
 def _frames(container: Any, track: Any) -> Iterator[Any]:
     """Decoded frames; single damaged packets are stepped over, many of them are an error."""
+    import av
+
     packets = damaged = 0
     demuxed = container.demux(track)
     while True:
@@ -171,8 +178,11 @@ def _frames(container: Any, track: Any) -> Iterator[Any]:
 
 
 def _resampled(frames: Iterator[Any], sample_rate: int) -> Iterator[Waveform]:
+    import av
+    import soxr
+
     to_float = None
-    stream: soxr.ResampleStream | None = None
+    stream: Any = None
     rate, layout = 0, None
     for frame in frames:
         if (frame.format.name, frame.layout.name, frame.sample_rate) != layout:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,6 +29,7 @@ MEMORY_BYTES = 1 << 30
 """What a worker may need beside its programs; a recording of hours takes a few MB."""
 
 _CHUNK = SAMPLE_RATE  # samples in a frame, or a block more: many small ones would cost more than decoding
+_LIBRARIES = ("av", "soxr")
 _SPARED = ("SIGINT", "SIGTERM", "SIGHUP")  # sent to the whole group; whoever asks decides when this ends
 
 
@@ -38,6 +40,8 @@ def main() -> None:
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # libraries that print must not do so into an answer
+    for library in _LIBRARIES:  # no file is to wait for them, and its memory is what is needed beside them
+        import_module(library)
     _limit_memory()
     with suppress(BrokenPipeError):
         _send(answers, READY)

@@ -6,8 +6,6 @@ from pathlib import Path
 from deepcheck.cli.console import say
 from deepcheck.cli.progress import counting
 from deepcheck.engine.model import Model
-from deepcheck.explain.render import png_bytes
-from deepcheck.explain.run import explain_report
 from deepcheck.reports.text import visible
 from deepcheck.scanner.result import BONAFIDE, SPOOF, FileResult, Report
 
@@ -36,6 +34,9 @@ class Pictures:
         chosen = list(report) if self._folder is not None else _most_suspicious(report)
         new = [result for result in chosen if result.verdict is not None and _key(result) not in self._drawn]
         if report.complete and new and (self._folder is not None or self._embed):
+            from deepcheck.explain.render import png_bytes  # which most scans do without
+            from deepcheck.explain.run import explain_report
+
             with counting("Explaining", hidden=self._quiet) as progress:
                 for done, each in enumerate(explain_report(self._model, new, self._folder), 1):
                     progress(done, len(new))

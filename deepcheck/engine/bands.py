@@ -1,9 +1,10 @@
 """Where a model is known to be weaker: its thresholds under each condition that a recording may have been through.
 
-The inconclusive band of a recording is as wide as the widest of the conditions that it shows signs of (`widest`).
+The inconclusive band of a recording is as wide as the widest of the conditions that it shows signs of
+(`metrics.calibration.widest`).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,13 +15,12 @@ from deepcheck.config import CalibrationConfig
 from deepcheck.data.utterance import Label, Utterance
 from deepcheck.engine.calibrate import Judged, Scored, Scores, score, shown_rates, thresholds_for
 from deepcheck.engine.processes import ALONE, Processes
+from deepcheck.engine.reference import UNFAMILIAR
 from deepcheck.errors import ConfigError
 from deepcheck.metrics.calibration import NO_VERDICT, Calibration, Thresholds
 from deepcheck.metrics.detection import eer
 from deepcheck.seeding import seed_of
 
-UNFAMILIAR = "unfamiliar"
-"""The band of recordings that lie far from what the model was trained on."""
 FAR = 0.2  # the share of the development recordings, in all conditions, that stands for these
 
 
@@ -31,13 +31,6 @@ class Bands:
     thresholds: dict[str, Thresholds]
     eers: dict[str, float]
     note: str = ""
-
-
-def widest(own: Thresholds, bands: Iterable[Thresholds]) -> Thresholds:
-    """The thresholds of a model, where they are narrower those of `bands`: no band gives a verdict that another
-    forbids."""
-    every = [own, *bands]
-    return Thresholds(min(one.spoof for one in every), max(one.bonafide for one in every))
 
 
 def chosen_conditions(config: CalibrationConfig) -> tuple[list[Condition], str]:

@@ -47,7 +47,8 @@ def load(name: str | Path | None = None, *, labels: str | None = None) -> Model:
     checkpoint = load_checkpoint(entry.path)
     # Reports name a model as its user does, not as whoever trained it did.
     card = checkpoint.named(entry.name).card
-    return Model(checkpoint.build(), card, entry.path, sha256(entry.path), checkpoint.evidence)
+    digest = store.shipped()[entry.name]["sha256"] if entry.shipped else sha256(entry.path)  # `resolve` has held it
+    return Model(checkpoint.build(), card, entry.path, digest, checkpoint.evidence)
 
 
 def load_by_hash(digest: str, name: str) -> Model | None:

@@ -24,6 +24,8 @@ FARTHEST = 0.01  # of the development recordings: where they begin, the distance
 _MOST_VALUES = 1 << 14
 _LARGE = 3000  # values, from which on it is quicker to look for the largest variances alone
 _ROUNDS = 8
+UNFAMILIAR = "unfamiliar"
+"""The band of recordings that lie far from what the model was trained on."""
 REFERENCE = "reference."
 """What the names of its tensors among the evidence begin with."""
 _NAMES = tuple(REFERENCE + part for part in ("mean", "axes", "variances", "scale"))

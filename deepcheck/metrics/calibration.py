@@ -1,6 +1,7 @@
 """From a detector's logit to a statement: likelihood ratio, probability, verdict."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import overload
 
@@ -121,3 +122,10 @@ def fit_thresholds(
 def _just_below(scores: Scores, errors: int | None) -> float:
     """The highest threshold that has at most `errors` of the scores at or below it."""
     return float(np.nextafter(np.sort(scores)[errors or 0], -np.inf))
+
+
+def widest(own: Thresholds, bands: Iterable[Thresholds]) -> Thresholds:
+    """The thresholds of a model, where they are narrower those of `bands`: no band gives a verdict that another
+    forbids."""
+    every = [own, *bands]
+    return Thresholds(min(one.spoof for one in every), max(one.bonafide for one in every))

@@ -7,9 +7,8 @@ from dataclasses import replace
 
 from deepcheck.audio.container import Container
 from deepcheck.audio.quality import Quality
-from deepcheck.engine.bands import widest
 from deepcheck.engine.score import RecordingScores, WindowScore
-from deepcheck.metrics.calibration import Thresholds, probability_of_spoof
+from deepcheck.metrics.calibration import Thresholds, probability_of_spoof, widest
 from deepcheck.scanner.notes import heard, notes_of
 from deepcheck.scanner.pooling import pool
 from deepcheck.scanner.result import SCORED, FileResult, Stretch

@@ -8,7 +8,7 @@ import numpy as np
 
 from deepcheck.audio.container import Container
 from deepcheck.audio.quality import Quality
-from deepcheck.engine.bands import UNFAMILIAR
+from deepcheck.engine.reference import UNFAMILIAR
 from deepcheck.engine.score import WindowScore
 from deepcheck.scanner.result import Note
 

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from deepcheck.cli import scan_pictures
 from deepcheck.cli.app import app
 from deepcheck.errors import DataError
+from deepcheck.explain import run
 
 DONE, ERROR, SOME_NOT_SCORED = 0, 1, 3
 
@@ -55,7 +56,7 @@ def test_a_page_shows_the_most_suspicious_of_many(inbox, monkeypatch):
 
 
 def test_without_a_page_nothing_is_drawn(inbox, monkeypatch):
-    monkeypatch.setattr(scan_pictures, "explain_report", lambda *_: pytest.fail("drawn in vain"))
+    monkeypatch.setattr(run, "explain_report", lambda *_: pytest.fail("drawn in vain"))
     assert scan(inbox, "-o", "report.csv").exit_code == SOME_NOT_SCORED
 
 
@@ -86,7 +87,7 @@ def test_pictures_that_fail_cost_no_report(inbox, monkeypatch, problem, code):
     def fail(*_):
         raise problem
 
-    monkeypatch.setattr(scan_pictures, "explain_report", fail)
+    monkeypatch.setattr(run, "explain_report", fail)
     result = scan(inbox, "--explain", "pictures", "-o", "report.csv", "-o", "report.html")
     assert result.exit_code == code
     assert str(problem) in result.stderr or isinstance(problem, RuntimeError | KeyboardInterrupt)
@@ -95,13 +96,13 @@ def test_pictures_that_fail_cost_no_report(inbox, monkeypatch, problem, code):
 
 
 def test_each_file_is_drawn_once_in_a_watch(inbox, monkeypatch):
-    drawn, real = [], scan_pictures.explain_report
+    drawn, real = [], run.explain_report
 
     def counting(model, results, folder):
         drawn.extend(result.path.name for result in results)
         return real(model, results, folder)
 
-    monkeypatch.setattr(scan_pictures, "explain_report", counting)
+    monkeypatch.setattr(run, "explain_report", counting)
     from deepcheck.scanner import watch
 
     steps = iter([lambda: None, lambda: write_wav(inbox / "later.wav", speechlike(1.5, seed=5)), lambda: None])

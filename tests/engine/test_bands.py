@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from deepcheck.audio.augment import codec_formats
 from deepcheck.config import CalibrationConfig
 from deepcheck.data.utterance import Label, Utterance
-from deepcheck.engine.bands import chosen_conditions, subsample, unfamiliar, widest
+from deepcheck.engine.bands import chosen_conditions, subsample, unfamiliar
 from deepcheck.engine.calibrate import Scored
 from deepcheck.errors import ConfigError
-from deepcheck.metrics.calibration import NO_VERDICT, Thresholds, fit_thresholds
+from deepcheck.metrics.calibration import NO_VERDICT, Thresholds, fit_thresholds, widest
 
 FINITE = st.floats(-50, 50)
 THRESHOLDS = st.builds(lambda a, b: Thresholds(min(a, b), max(a, b)), FINITE, FINITE)
