@@ -1,1 +1,1 @@
-"""Measurements to run by hand (python -m tests.benchmarks.NAME); no tests."""
+"""Measurements to run by hand; no tests. `python -m tests.benchmarks` prints those that have a target."""

@@ -1,4 +1,4 @@
-"""Evaluating a score file as large as that of ASVspoof 5: `python -m tests.benchmarks.score_file`.
+"""Evaluating a score file as large as that of ASVspoof 5: `python -m tests.benchmarks --only score_file`.
 
 The trials are made up, in the layout of the corpus; the command line runs as a process of its own.
 """
@@ -8,10 +8,13 @@ import resource
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+
+from tests.benchmarks.figure import Figure
+from tests.benchmarks.timing import timed
 
 BONAFIDE, SPOOF = 138_688, 542_086
 
@@ -30,27 +33,24 @@ def make(folder: Path) -> None:
     (folder / "scores.tsv").write_text("filename\tcm-score\n" + lines)
 
 
-def main() -> None:
-    """Prints seconds and peak memory of the whole process, beside a sort of the lines in the same run."""
+def figures(large: bool) -> Iterator[Figure]:
+    """Seconds and peak memory of the whole process, beside a sort of the lines in the same run; there is no larger one."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make(folder)
-        began = time.perf_counter()
-        sorted((folder / "scores.tsv").read_text().splitlines())
-        plain = time.perf_counter() - began
+        plain = timed(lambda: sorted((folder / "scores.tsv").read_text().splitlines()))
         command = ["eval", "--score-file", str(folder / "scores.tsv"), "--protocol", "asvspoof5", "--root", name]
-        began = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-m", "deepcheck", *command, "--subset", "eval", "--by", "attack"],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            env={**os.environ, "DEEPCHECK_HOME": str(folder / "home")},
+        spent = timed(
+            lambda: subprocess.run(
+                [sys.executable, "-m", "deepcheck", *command, "--subset", "eval", "--by", "attack"],
+                check=True,
+                stdout=subprocess.DEVNULL,
+                env={**os.environ, "DEEPCHECK_HOME": str(folder / "home")},
+            )
         )
-        spent = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
-    print(f"{BONAFIDE + SPOOF:,} trials: {spent:.1f} s (target 20), {peak:.2f} GB (target 1)")
-    print(f"{spent / plain:.0f} times as long as reading and sorting the lines ({plain:.2f} s)")
-
-
-if __name__ == "__main__":
-    main()
+    trials, ratio = f"eval of {BONAFIDE + SPOOF:,} scores", spent.wall_s / plain.wall_s
+    yield Figure(
+        trials, spent.wall_s, 20, "s", at_most=True, beside=f"{spent}; {ratio:.0f} x reading and sorting the lines"
+    )
+    yield Figure(f"memory of {trials}", peak, 1, "GB", at_most=True)
