@@ -38,6 +38,8 @@ def command(
     interval: options.Interval = 2.0,
     timeout: options.Timeout = 600.0,
     device: Device = "auto",
+    precision: options.Precision = "auto",
+    runtime: options.Runtime = "auto",
     jobs: Jobs = None,
 ) -> None:
     """Score recordings: a verdict each, with the evidence it rests on.
@@ -93,6 +95,8 @@ def command(
                 threshold=threshold,
                 prior=prior,
                 device=device,
+                precision=precision,
+                runtime=runtime,
                 jobs=jobs,
                 timeout_s=timeout,
                 journal=store.home() / "journals",

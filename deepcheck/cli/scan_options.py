@@ -124,6 +124,16 @@ Timeout = Annotated[
     float,
     typer.Option(help="Seconds that decoding a file may take; beyond it is given up.", rich_help_panel=_NIGHT),
 ]
+Precision = Annotated[
+    str, typer.Option(help="fp32, bf16 (faster where the CPU has it, scores move), or auto.", rich_help_panel=_NIGHT)
+]
+Runtime = Annotated[
+    str,
+    typer.Option(
+        help="torch, onnx, or auto: onnx where the model was exported (deepcheck models export).",
+        rich_help_panel=_NIGHT,
+    ),
+]
 Watch = Annotated[
     bool,
     typer.Option("--watch", help="Go on scoring what comes into the folders, until Ctrl-C.", rich_help_panel=_NIGHT),

@@ -269,8 +269,10 @@ class Convolutions(nn.Sequential):
         self.values = inputs * bins
 
     def forward(self, features: Tensor) -> Tensor:
-        # On a CPU a few windows at a time: the maps of a whole batch would not fit into its cache.
-        parts = features.split(_AT_ONCE) if features.device.type == "cpu" else (features,)
+        # On a CPU a few windows at a time: the maps of a whole batch would not fit into its cache. The graph of an
+        # export, which is for any number of windows, cannot say how many parts there are.
+        few = features.device.type == "cpu" and not torch.jit.is_tracing()
+        parts = features.split(_AT_ONCE) if few else (features,)
         return torch.cat([super(Convolutions, self).forward(part) for part in parts])
 
 

@@ -12,6 +12,7 @@ from deepcheck.audio.decode import SAMPLE_RATE
 from deepcheck.audio.quality import Assessment, Quality, assess
 from deepcheck.audio.windows import Window
 from deepcheck.detectors.base import Detector
+from deepcheck.engine.graph import Graph
 from deepcheck.engine.read_ahead import Change, read_ahead
 from deepcheck.engine.reference import Reference
 from deepcheck.errors import ConfigError
@@ -85,7 +86,8 @@ class Scorer:
     windows unscored that hold no speech, or speech that nothing can be said of (`quality.Quality`), and measures all
     of them. With a `reference` of this detector, scored windows have a distance from what it was trained on.
     `batch_size` defaults to what suits the architecture; `precision` fp32 is the reference, `auto` takes bfloat16
-    where it is native.
+    where it is native. With a `graph` of this detector, on the CPU and in fp32, that computes in its place, but for the
+    features.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class Scorer:
         batch_size: int | None = None,
         check: bool = False,
         reference: Reference | None = None,
+        graph: Graph | None = None,
     ) -> None:
         self.device = pick_device(device) if isinstance(device, str) else device
         self.dtype = pick_dtype(precision, self.device)
@@ -106,6 +109,7 @@ class Scorer:
             move(detector, self.device)
         self.calibration = calibration or _IDENTITY
         self.batch_size = batch_size or (_GPU_BATCH if self.device.type == "cuda" else detector.cpu_batch)
+        self.graph = graph if self.device.type == "cpu" and self.dtype == torch.float32 else None
         self.check = check
         # A file may claim to know of embeddings that its detector does not have.
         self.reference = reference if reference is not None and detector.has_embedding else None
@@ -114,16 +118,28 @@ class Scorer:
 
     def logits(self, windows: NDArray[np.float32]) -> NDArray[np.float64]:
         """(batch, samples) -> (batch,) logits; the detector must be in eval mode."""
+        if self.graph is not None:
+            return self._by_graph(windows)[0]
         with device_errors(self.device), torch.inference_mode(), autocast(self.device, self.dtype), full_float32():
             scores: NDArray[np.float64] = self.detector.score(self._whole(windows)).double().cpu().numpy()
         return scores[: len(windows)]
 
     def embeddings(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(batch, samples) -> (batch,) logits as `logits` gives them, and the (batch, values) they are made from."""
+        if self.graph is not None:
+            logits, embeddings = self._by_graph(windows)
+            assert embeddings is not None
+            return logits, embeddings
         with device_errors(self.device), torch.inference_mode(), autocast(self.device, self.dtype), full_float32():
             embedding = self.detector.embedded(self.detector.features(self._whole(windows)))
             scores = self.detector.logit_of(embedding)
             return scores.double().cpu().numpy()[: len(windows)], embedding.double().cpu().numpy()[: len(windows)]
+
+    def _by_graph(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        assert self.graph is not None
+        with torch.inference_mode():
+            logits, embeddings = self.graph(self.detector.features(self._whole(windows)))
+        return logits[: len(windows)], None if embeddings is None else embeddings[: len(windows)]
 
     def _whole(self, windows: NDArray[np.float32]) -> torch.Tensor:
         # Filled up to whole batches: the order in which sums are taken depends on their size, and what is said of a

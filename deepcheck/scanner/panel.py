@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from deepcheck.audio import isolated
 from deepcheck.audio.container import Container
 from deepcheck.audio.quality import Quality
+from deepcheck.engine.graph import graph_for, runtime_name
 from deepcheck.engine.model import Model
 from deepcheck.engine.reference import reference_of
 from deepcheck.engine.score import RecordingScores, Scorer, WindowScore, score_together
@@ -42,19 +44,33 @@ class Panel:
     and without a probability, unless a `threshold` is given. Among several models, its opinions are scores without
     a verdict, and do not count.
 
-    Raises `ConfigError` for a prior outside (0, 1), a threshold that is no number, a device that is not there,
-    no model at all, and models that are the same or have the same name.
+    `precision` and `runtime` say how numbers are computed (`runtime.PRECISIONS`, `engine.graph.RUNTIMES`); what is not
+    usual is told in the `settings` of the basis. A precision of `auto` is fp32.
+
+    Raises `ConfigError` for a prior outside (0, 1), a threshold that is no number, a device, precision or runtime that
+    is not there, no model at all, and models that are the same or have the same name.
     """
 
     def __init__(
-        self, models: Sequence[Model], *, threshold: float | None = None, prior: float = 0.5, device: str = "auto"
+        self,
+        models: Sequence[Model],
+        *,
+        threshold: float | None = None,
+        prior: float = 0.5,
+        device: str = "auto",
+        precision: str = "auto",
+        runtime: str = "auto",
     ) -> None:
         require_fraction("The prior probability of spoof", prior)
         if threshold is not None and math.isnan(threshold):
             raise ConfigError("The threshold is not a number.", "Give a log-likelihood ratio, for instance -2.5.")
         _require_different(models)
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        self._members = [Member(model, own_basis(model, prior, created)) for model in models]
+        scorers = [_scorer(model, device, precision, runtime) for model in models]
+        self._members = [
+            Member(model, _computed(own_basis(model, prior, created), scorer))
+            for model, scorer in zip(models, scorers, strict=True)
+        ]
         self._calibrated = any(member.calibrated for member in self._members)
         self._counting = [i for i, member in enumerate(self._members) if member.calibrated or not self._calibrated]
         self._rule = rule_for([self._members[i] for i in self._counting])
@@ -69,7 +85,7 @@ class Panel:
         )
         sizes = dict.fromkeys(model.detector.window_s for model in models)
         self._groups = [[i for i, model in enumerate(models) if model.detector.window_s == size] for size in sizes]
-        self._scorers = [_scorers([models[i] for i in group], device) for group in self._groups]
+        self._scorers = [_alike([scorers[i] for i in group]) for group in self._groups]
 
     def basis(self) -> Basis:
         """What the verdicts rest on; of several models, `models` has one basis each."""
@@ -190,18 +206,31 @@ class Panel:
         return verdict, []
 
 
-def _scorers(models: Sequence[Model], device: str) -> list[Scorer]:
+def _scorer(model: Model, device: str, precision: str, runtime: str) -> Scorer:
+    # Never bfloat16 unasked: it moves the logit of `default` by 0.03, where machines may differ by 0.001 (`verify`).
+    return Scorer(
+        model.detector,
+        model.card.calibration,
+        device=device,
+        precision="fp32" if precision == "auto" else precision,
+        check=True,
+        reference=reference_of(model.evidence),
+        graph=graph_for(model.sha256, runtime),
+    )
+
+
+def _computed(basis: Basis, scorer: Scorer) -> Basis:
+    """With what is unusual in how the scores are computed: it moves them, if only in their last digits."""
+    told = []
+    if scorer.dtype != torch.float32:
+        told.append(("precision", "bf16"))
+    if scorer.graph is not None:
+        told.append(("runtime", runtime_name()))
+    return replace(basis, settings=(*basis.settings, *told))
+
+
+def _alike(scorers: list[Scorer]) -> list[Scorer]:
     """Those of models with windows of one length, all with batches of the size that suits each of them."""
-    scorers = [
-        Scorer(
-            model.detector,
-            model.card.calibration,
-            device=device,
-            check=True,
-            reference=reference_of(model.evidence),
-        )
-        for model in models
-    ]
     least = min(scorer.batch_size for scorer in scorers)
     for scorer in scorers:
         scorer.batch_size = least

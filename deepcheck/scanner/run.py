@@ -30,6 +30,8 @@ def scan(
     threshold: float | None = None,
     prior: float = 0.5,
     device: str = "auto",
+    precision: str = "auto",
+    runtime: str = "auto",
     jobs: int | None = None,
     timeout_s: float = TIMEOUT_S,
     shard: str | Shard | None = None,
@@ -55,6 +57,8 @@ def scan(
         threshold=threshold,
         prior=prior,
         device=device,
+        precision=precision,
+        runtime=runtime,
         jobs=jobs,
         timeout_s=timeout_s,
         journal=journal,
@@ -74,8 +78,9 @@ class Scan:
     `model` is a name, a file, `hf:owner/name` or what `load` returned, or several of these (`panel.Panel` says how they
     judge together); without one the current model. `labels` say what those of a model of the hub mean, such as
     `spoof=fake,bonafide=real`. `threshold` replaces the log-likelihood ratio at or below which a recording is called
-    spoof; `prior` is the probability of spoof before anything was heard, and changes `p_spoof` alone. `jobs` processes
-    decode, and none works at a file for longer than `timeout_s` (`isolated.decode`).
+    spoof; `prior` is the probability of spoof before anything was heard, and changes `p_spoof` alone. `precision` is
+    fp32, bf16 or auto, `runtime` torch, onnx or auto (`panel.Panel`). `jobs` processes decode, and none works at a file
+    for longer than `timeout_s` (`isolated.decode`).
 
     `journal` is a folder in which results are remembered file by file (`journal.Journal`; the command line takes
     `store.home() / "journals"`); files that have not changed since are then not scored again, in this scan or a
@@ -93,6 +98,8 @@ class Scan:
         threshold: float | None = None,
         prior: float = 0.5,
         device: str = "auto",
+        precision: str = "auto",
+        runtime: str = "auto",
         jobs: int | None = None,
         timeout_s: float = TIMEOUT_S,
         journal: Path | None = None,
@@ -104,7 +111,9 @@ class Scan:
         isolated.warm()
         many = [model] if model is None or isinstance(model, str | Path | Model) else model
         self.models = [one if isinstance(one, Model) else load(one, labels=labels) for one in many]
-        self.panel = Panel(self.models, threshold=threshold, prior=prior, device=device)
+        self.panel = Panel(
+            self.models, threshold=threshold, prior=prior, device=device, precision=precision, runtime=runtime
+        )
         self.basis = self.panel.basis()
         self.tally = Tally()
         self._jobs = jobs

@@ -10,6 +10,7 @@ from importlib import import_module
 # A file each, with a function `figures(large) -> Iterator[Figure]`.
 PARTS = {
     "startup": "how long the command line takes to come and go",
+    "export": "the shipped detectors by ONNX Runtime beside PyTorch",
     "score_file": "evaluating as many scores as the largest public set has",
 }
 
@@ -18,9 +19,7 @@ def main() -> int:
     """Prints a line for each figure, as soon as it is there."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="NAME", help=", ".join(PARTS))
-    parser.add_argument(
-        "--large", action="store_true", help="more of everything, for a machine with nothing else to do"
-    )
+    parser.add_argument("--large", action="store_true", help="more of everything, for an idle machine")
     options = parser.parse_args()
     missed = 0
     for name in options.only:

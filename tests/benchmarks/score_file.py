@@ -34,7 +34,7 @@ def make(folder: Path) -> None:
 
 
 def figures(large: bool) -> Iterator[Figure]:
-    """Seconds and peak memory of the whole process, beside a sort of the lines in the same run; there is no larger one."""
+    """Seconds and peak memory of the whole process, beside a sort of the lines in the same run."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make(folder)

@@ -1,5 +1,6 @@
 """What a scan does not import, and how the process comes and goes; the time itself is for tests.benchmarks.startup."""
 
+import os
 import subprocess
 import sys
 
@@ -21,7 +22,7 @@ print("LOADED", *sorted(sys.modules))
 IDLE = {
     "IPython", "PIL", "av", "huggingface_hub", "jinja2", "matplotlib", "pandas", "peft", "ray", "scipy", "sklearn",
     "snntorch", "soundfile", "soxr", "sympy", "tokenizers", "torchaudio", "torchvision", "transformers",
-    "onnx", "silero_vad", "torch._dynamo", "torch._inductor", "torch.onnx",
+    "onnx", "onnxruntime", "silero_vad", "torch._dynamo", "torch._inductor", "torch.onnx",
     "deepcheck.audio.conditions", "deepcheck.cli.train", "deepcheck.engine.bands", "deepcheck.explain.render",
 }  # fmt: skip
 
@@ -31,7 +32,10 @@ def printed(tmp_path_factory):
     """What a scan of one recording with the shipped detector says, by the first word of the line."""
     folder = tmp_path_factory.mktemp("startup")
     write_wav(folder / "voice.wav", speechlike(2.0, seed=0))
-    done = subprocess.run([sys.executable, "-c", SCAN], cwd=folder, capture_output=True, text=True, check=True)
+    alone = {**os.environ, "DEEPCHECK_HOME": str(folder / "home")}
+    done = subprocess.run(
+        [sys.executable, "-c", SCAN], cwd=folder, env=alone, capture_output=True, text=True, check=True
+    )
     lines = [line.split() for line in done.stdout.splitlines()]
     assert any("voice.wav" in line[0] for line in lines), done.stdout
     return {line[0]: line[1:] for line in lines}
