@@ -31,13 +31,13 @@ _TRIED = (1, 3)  # windows at a time
 
 
 class Graph:
-    """An exported detector in memory, computing with as many threads as PyTorch does."""
+    """An exported detector in memory. It computes with one thread: a scan lets several do so at once (`lanes`)."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, threads: int = 1) -> None:
         import onnxruntime
 
         settings = onnxruntime.SessionOptions()
-        settings.intra_op_num_threads = torch.get_num_threads()
+        settings.intra_op_num_threads = threads
         settings.inter_op_num_threads = 1
         settings.log_severity_level = 3  # of what it has to say, errors
         try:

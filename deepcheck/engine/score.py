@@ -1,6 +1,7 @@
 """The one inference path: recordings in, window scores out. Scan, eval and training's dev pass all use it."""
 
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from deepcheck.audio.quality import Assessment, Quality, assess
 from deepcheck.audio.windows import Window
 from deepcheck.detectors.base import Detector
 from deepcheck.engine.graph import Graph
+from deepcheck.engine.lanes import Lanes, lanes_for
 from deepcheck.engine.read_ahead import Change, read_ahead
 from deepcheck.engine.reference import Reference
 from deepcheck.errors import ConfigError
@@ -68,6 +70,9 @@ class RecordingScores:
         return float(np.median(known)) if known else float("nan")
 
 
+Recordings = tuple[RecordingScores, ...]  # of one recording, by each scorer
+
+
 @dataclass
 class _Open:
     """A recording under way: what each scorer says of its windows so far, and how many are still to be scored."""
@@ -120,7 +125,7 @@ class Scorer:
         """(batch, samples) -> (batch,) logits; the detector must be in eval mode."""
         if self.graph is not None:
             return self._by_graph(windows)[0]
-        with device_errors(self.device), torch.inference_mode(), autocast(self.device, self.dtype), full_float32():
+        with device_errors(self.device), torch.inference_mode(), autocast(self.device, self.dtype), self._in_full():
             scores: NDArray[np.float64] = self.detector.score(self._whole(windows)).double().cpu().numpy()
         return scores[: len(windows)]
 
@@ -130,10 +135,14 @@ class Scorer:
             logits, embeddings = self._by_graph(windows)
             assert embeddings is not None
             return logits, embeddings
-        with device_errors(self.device), torch.inference_mode(), autocast(self.device, self.dtype), full_float32():
+        with device_errors(self.device), torch.inference_mode(), autocast(self.device, self.dtype), self._in_full():
             embedding = self.detector.embedded(self.detector.features(self._whole(windows)))
             scores = self.detector.logit_of(embedding)
             return scores.double().cpu().numpy()[: len(windows)], embedding.double().cpu().numpy()[: len(windows)]
+
+    def _in_full(self) -> AbstractContextManager[None]:
+        # A setting of the whole process, which lanes would put back in the wrong order; a CPU has no TF32.
+        return nullcontext() if self.device.type == "cpu" else full_float32()
 
     def _by_graph(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
         assert self.graph is not None
@@ -172,13 +181,13 @@ def score_together(
     jobs: int | None = None,
     change: Change | None = None,
     timeout_s: float | None = None,
-) -> Generator[tuple[RecordingScores, ...], None, None]:
+) -> Generator[Recordings, None, None]:
     """Of every recording the scores of each scorer, as soon as it is whole, in no promised order.
 
     `scorers`, at least one, have windows of one length and batches of one size. Each recording is decoded once, and
     the first scorer says whether windows are checked, which is done once as well.
 
-    `jobs` threads decode while this one computes; memory is bounded by their number and the batch size,
+    `jobs` threads decode while others compute (`lanes.Lanes`); memory is bounded by their numbers and the batch size,
     not by the length of a recording. A recording that cannot be decoded comes with `error` set. With `timeout_s`
     files are from strangers: they are decoded in processes of their own, each for no longer (`isolated.decode`).
 
@@ -194,35 +203,44 @@ def score_together(
     opened: dict[int, _Open] = {}
     batch: list[tuple[int, Window]] = []
 
-    def scored() -> set[int]:
-        """The recordings of which windows were in the batch."""
-        for (index, _), scores in zip(batch, _scored(scorers, [window for _, window in batch]), strict=True):
+    def finished(indices: Sequence[int], found: Sequence[tuple[WindowScore, ...]]) -> Iterator[Recordings]:
+        """Puts what was `found` of windows where it belongs; the recordings that are whole thereby."""
+        for index, scores in zip(indices, found, strict=True):
             opened[index].waiting -= 1
             opened[index].windows.append(scores)
-        touched = {index for index, _ in batch}
-        batch.clear()
-        return touched
+        yield from closed(set(indices))
 
-    def finished(candidates: set[int]) -> Iterator[tuple[RecordingScores, ...]]:
+    def closed(candidates: set[int]) -> Iterator[Recordings]:
         for index in sorted(candidates):
             if opened[index].ended and not opened[index].waiting:
                 yield _closed(index, paths[index], opened.pop(index), len(scorers))
 
-    ahead = 4 * first.batch_size
-    for index, item in read_ahead(paths, first.size, first.hop, jobs or cores(), ahead, change, timeout_s):
-        recording = opened.setdefault(index, _Open())
-        if isinstance(item, Window):
-            recording.waiting += 1
-            recording.duration_s = item.end / SAMPLE_RATE
-            batch.append((index, item))
-            if len(batch) == first.batch_size:
-                yield from finished(scored())
-        else:
-            recording.ended = True
-            recording.duration_s, recording.error = item
-            yield from finished({index})
-    if batch:
-        yield from finished(scored())
+    def begun() -> Iterator[Recordings]:
+        """Begins with the batch, and gives what has become whole meanwhile."""
+        indices, windows = [index for index, _ in batch], [window for _, window in batch]
+        batch.clear()
+        for done, found in lanes.give(indices, lambda: list(_scored(scorers, windows))):
+            yield from finished(done, found)
+
+    count = lanes_for(first.device)
+    ahead = (3 + count) * first.batch_size
+    with Lanes[list[int], list[tuple[WindowScore, ...]]](count) as lanes:
+        for index, item in read_ahead(paths, first.size, first.hop, jobs or cores(), ahead, change, timeout_s):
+            recording = opened.setdefault(index, _Open())
+            if isinstance(item, Window):
+                recording.waiting += 1
+                recording.duration_s = item.end / SAMPLE_RATE
+                batch.append((index, item))
+                if len(batch) == first.batch_size:
+                    yield from begun()
+            else:
+                recording.ended = True
+                recording.duration_s, recording.error = item
+                yield from closed({index})
+        if batch:
+            yield from begun()
+        for done, found in lanes.rest():
+            yield from finished(done, found)
 
 
 def _closed(index: int, path: Path, recording: _Open, scorers: int) -> tuple[RecordingScores, ...]:

@@ -26,7 +26,7 @@ def figures(large: bool) -> Iterator[Figure]:
             export_onnx(detector, path)
             for threads in sorted({1, min(2, os.cpu_count() or 1)}):
                 torch.set_num_threads(threads)
-                plain, faster = (Scorer(detector, device="cpu", graph=graph) for graph in (None, Graph(path)))
+                plain, faster = (Scorer(detector, device="cpu", graph=graph) for graph in (None, Graph(path, threads)))
                 windows = np.random.default_rng(0).normal(0, 0.1, (plain.batch_size, plain.size)).astype(np.float32)
                 spent = in_turn(
                     {"torch": lambda s=plain, w=windows: s.logits(w), "onnx": lambda s=faster, w=windows: s.logits(w)},
