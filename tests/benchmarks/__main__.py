@@ -10,6 +10,7 @@ from importlib import import_module
 # A file each, with a function `figures(large) -> Iterator[Figure]`.
 PARTS = {
     "startup": "how long the command line takes to come and go",
+    "throughput": "scanning a folder of mixed recordings",
     "export": "the shipped detectors by ONNX Runtime beside PyTorch",
     "score_file": "evaluating as many scores as the largest public set has",
 }

@@ -41,9 +41,12 @@ def test_no_more_than_one_beyond_the_lanes_is_under_way(two_threads):
 
 
 def test_an_error_is_raised_in_its_place_and_the_threads_are_given_back(two_threads):
-    with pytest.raises(ZeroDivisionError), Lanes(2) as lanes:
-        list(lanes.give("a", lambda: 1 / 0))
-        list(lanes.rest())
+    def work():
+        with Lanes(2) as lanes:
+            return [*lanes.give("a", lambda: 1 / 0), *lanes.rest()]
+
+    with pytest.raises(ZeroDivisionError):
+        work()
     assert torch.get_num_threads() == 2
 
 
