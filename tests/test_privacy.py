@@ -12,7 +12,7 @@ from conftest import speechlike, write_wav
 from typer.testing import CliRunner
 
 from deepcheck.cli.app import app
-from deepcheck.cli.scan_inputs import _clear_up
+from deepcheck.scanner.passing import clear_up
 
 
 @pytest.fixture
@@ -126,5 +126,5 @@ def test_the_sound_from_stdin_is_gone_however_the_scan_is_ended(tmp_path, tempor
     own = temporary / f"deepcheck-stdin-{os.getpid()}-x"
     for folder in (own, temporary / "deepcheck-stdin-x-y", temporary / "other-1-2"):
         folder.mkdir()
-    _clear_up()
+    clear_up("stdin")
     assert {path.name for path in temporary.iterdir()} == {own.name, "deepcheck-stdin-x-y", "other-1-2"}

@@ -7,7 +7,7 @@ import typer
 
 from deepcheck.cli import scan_options as options
 from deepcheck.cli.options import Device, Jobs
-from deepcheck.cli.scan_options import Audio, FailOn, Format
+from deepcheck.cli.scan_options import Audio, Engine, FailOn, Format
 
 if TYPE_CHECKING:
     from deepcheck.scanner.discover import Found
@@ -37,6 +37,7 @@ def command(
     watch: options.Watch = False,
     interval: options.Interval = 2.0,
     timeout: options.Timeout = 600.0,
+    engine: options.Where = Engine("local"),
     device: Device = "auto",
     precision: options.Precision = "auto",
     runtime: options.Runtime = "auto",
@@ -97,6 +98,7 @@ def command(
                 device=device,
                 precision=precision,
                 runtime=runtime,
+                engine=engine,
                 jobs=jobs,
                 timeout_s=timeout,
                 journal=store.home() / "journals",

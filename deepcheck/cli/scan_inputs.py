@@ -1,9 +1,7 @@
 """Where the files of a scan are named: arguments, a list, or the sound itself on stdin."""
 
-import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -12,10 +10,11 @@ from pathlib import Path
 import typer
 
 from deepcheck.errors import DataError
+from deepcheck.scanner.address import Address
+from deepcheck.scanner.passing import passing_folder
 from deepcheck.scanner.result import Report
 
 STDIN = Path("-")
-_PREFIX = "deepcheck-stdin-"
 
 
 @dataclass(frozen=True)
@@ -47,37 +46,16 @@ def gathered(paths: Sequence[Path], listed: Path | None, null: bool, watch: bool
         raise typer.BadParameter("stdin can be the sound or the list of files, not both.")
     if watch and (listed is not None or STDIN in paths):
         raise typer.BadParameter("--watch takes folders, neither a list nor stdin.")
+    if watch and any(isinstance(path, Address) for path in paths):
+        raise typer.BadParameter("--watch takes folders on this computer, no addresses.")
     named = [*paths, *(_read(listed, null) if listed is not None else [])]
     with ExitStack() as cleaning:
         if STDIN not in paths:
             yield Inputs(tuple(named))
             return
-        _clear_up()
-        prefix = f"{_PREFIX}{os.getpid()}-"
-        folder = Path(cleaning.enter_context(tempfile.TemporaryDirectory(prefix=prefix)))
-        sound = folder / "stdin"
+        sound = cleaning.enter_context(passing_folder("stdin")) / "stdin"
         _receive(sound)
         yield Inputs(tuple(sound if path == STDIN else path for path in named), sound)
-
-
-def _clear_up() -> None:
-    """Deletes the sound that scans left which were killed, and could not do it themselves."""
-    if os.name != "posix":  # elsewhere a look at a process may end it
-        return
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
-        process = folder.name.removeprefix(_PREFIX).partition("-")[0]
-        if process.isdecimal() and folder.stat().st_uid == os.getuid() and not _lives(int(process)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
 
 
 def _read(listed: Path, null: bool) -> list[Path]:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from deepcheck.reports import REPORTS
+from deepcheck.scanner.engines import ENGINES
 
 
 class FailOn(StrEnum):
@@ -25,12 +26,25 @@ class Audio(StrEnum):
 
 
 Format = StrEnum("Format", {name.upper().replace("-", "_"): name for name in REPORTS.names()})  # type: ignore[misc]
+Engine = StrEnum("Engine", {name.upper(): name for name in ENGINES.names()})  # type: ignore[misc]
+
+
+def _located(text: str) -> Path:
+    from deepcheck.scanner.address import located  # which takes longer to import than --help may
+
+    return located(text)
+
 
 _INPUT, _REPORT, _NIGHT = "What to scan", "The report", "Long runs"
 
 Paths = Annotated[
     list[Path] | None,
-    typer.Argument(help="Audio or video files, folders to search, - for audio from stdin.", show_default=False),
+    typer.Argument(
+        parser=_located,
+        metavar="PATHS",
+        help="Audio or video files, folders to search, URLs of either (s3:// and others), - for audio from stdin.",
+        show_default=False,
+    ),
 ]
 FromFile = Annotated[
     Path | None,
@@ -137,5 +151,13 @@ Runtime = Annotated[
 Watch = Annotated[
     bool,
     typer.Option("--watch", help="Go on scoring what comes into the folders, until Ctrl-C.", rich_help_panel=_NIGHT),
+]
+Where = Annotated[
+    Engine,
+    typer.Option(
+        "--engine",
+        help="Score in this process, or on the machines of a Ray cluster (extra ray).",
+        rich_help_panel=_NIGHT,
+    ),
 ]
 Interval = Annotated[float, typer.Option(help="Seconds between two looks with --watch.", rich_help_panel=_NIGHT)]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from deepcheck.audio.decode import EXTENSIONS
 from deepcheck.errors import DataError
+from deepcheck.scanner.address import Address, below, located
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,13 @@ def discover(paths: Iterable[str | Path]) -> Found:
 
     A file that is named is taken whatever it is called; hidden files and folders below a folder are passed over,
     and links to folders are not followed. A named path that does not exist is kept, to become a row of the
-    report, unless there is nothing else: then, as when no audio is found at all, `DataError`.
+    report, unless there is nothing else: then, as when no audio is found at all, `DataError`. URLs lead to files and
+    folders elsewhere (`address.below`).
     """
-    given = [Path(path) for path in paths]
+    given = [located(path) for path in paths]
     found = look(given)
-    if given and not any(os.path.exists(path) for path in given):  # noqa: PTH110 - the method raises, as in `look`
+    away = any(isinstance(path, Address) and path.info is not None for path in found.files)
+    if given and not away and not any(os.path.exists(path) for path in given):  # noqa: PTH110 - as in `look`
         raise DataError(f"There is nothing at {', '.join(str(path) for path in given[:3])}.", "Check the path.")
     if not found.files and not found.unreadable:
         places = ", ".join(str(path) for path in given[:3])
@@ -49,6 +52,9 @@ def look(paths: Iterable[Path]) -> Found:
         files.setdefault(os.path.realpath(path), path)
 
     for path in paths:
+        if isinstance(path, Address):
+            files |= {str(one): one for one in below(path)}
+            continue
         if not os.path.isdir(path):  # noqa: PTH112 - the method raises where a folder above must not be entered
             add(path)
             continue

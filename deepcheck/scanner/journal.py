@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from deepcheck.scanner.address import located
 from deepcheck.scanner.provenance import code_digest
 from deepcheck.scanner.record import from_record, to_record
 from deepcheck.scanner.result import Basis, FileResult
@@ -116,7 +117,7 @@ class Journal:
             return
         about = [then.place, then.size, then.mtime_ns, then.ctime_ns]
         # In ASCII, which carries names that are no text.
-        text = json.dumps({"file": about, "result": to_record(replace(result, path=Path(then.place)))}) + "\n"
+        text = json.dumps({"file": about, "result": to_record(replace(result, path=located(then.place)))}) + "\n"
         data = text.encode("ascii")
         known = self._lines.get(_key(then.place))
         try:

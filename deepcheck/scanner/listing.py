@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from deepcheck.errors import DataError
+from deepcheck.scanner.address import located
 
 
 def read_list(stream: BinaryIO, name: str, null: bool = False) -> list[Path]:
@@ -18,7 +19,7 @@ def read_list(stream: BinaryIO, name: str, null: bool = False) -> list[Path]:
     items = data.split(b"\0") if null else [line.removesuffix(b"\r") for line in data.split(b"\n")]
     if not null and b"\0" in data:
         raise DataError(f"{name} is no list of paths, one a line.", "Is it separated by NUL? Then say --null.")
-    paths = [Path(os.fsdecode(item)) for item in items if item.strip()]
+    paths = [located(os.fsdecode(item)) for item in items if item.strip()]
     if not paths:
         raise DataError(f"{name} names no file.")
     return paths

@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from deepcheck.scanner.address import located
 from deepcheck.scanner.result import Basis, FileResult
 
 Record = dict[str, Any]
@@ -91,7 +92,7 @@ def _text(_: Any, value: Any, place: str) -> str:
 
 
 def _path(_: Any, value: Any, place: str) -> Path:
-    return Path(_text(str, value, place))
+    return located(_text(str, value, place))
 
 
 def _whole_number(_: Any, value: Any, place: str) -> int:

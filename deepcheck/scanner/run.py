@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -10,13 +9,15 @@ from deepcheck.audio import isolated
 from deepcheck.audio.isolated import GIVEN_UP, TIMEOUT_S
 from deepcheck.engine.model import Model, load
 from deepcheck.errors import ConfigError
+from deepcheck.scanner.address import stamp_at
 from deepcheck.scanner.discover import Found, discover
+from deepcheck.scanner.engines import ENGINES
+from deepcheck.scanner.engines.judging import Engine, Judging
 from deepcheck.scanner.journal import Journal
 from deepcheck.scanner.judge import UNREADABLE
-from deepcheck.scanner.panel import Panel
 from deepcheck.scanner.result import FileResult, Report
 from deepcheck.scanner.shard import Shard
-from deepcheck.scanner.stamp import Stamp, digest, stamp
+from deepcheck.scanner.stamp import Stamp
 from deepcheck.scanner.tally import Tally
 
 Models = str | Path | Model | Sequence[str | Path | Model] | None
@@ -32,6 +33,7 @@ def scan(
     device: str = "auto",
     precision: str = "auto",
     runtime: str = "auto",
+    engine: str = "local",
     jobs: int | None = None,
     timeout_s: float = TIMEOUT_S,
     shard: str | Shard | None = None,
@@ -59,6 +61,7 @@ def scan(
         device=device,
         precision=precision,
         runtime=runtime,
+        engine=engine,
         jobs=jobs,
         timeout_s=timeout_s,
         journal=journal,
@@ -80,7 +83,8 @@ class Scan:
     `spoof=fake,bonafide=real`. `threshold` replaces the log-likelihood ratio at or below which a recording is called
     spoof; `prior` is the probability of spoof before anything was heard, and changes `p_spoof` alone. `precision` is
     fp32, bf16 or auto, `runtime` torch, onnx or auto (`panel.Panel`). `jobs` processes decode, and none works at a file
-    for longer than `timeout_s` (`isolated.decode`).
+    for longer than `timeout_s` (`isolated.decode`). `engine` says where all that is computed: in this process, or on the
+    machines of a Ray cluster (`engines`).
 
     `journal` is a folder in which results are remembered file by file (`journal.Journal`; the command line takes
     `store.home() / "journals"`); files that have not changed since are then not scored again, in this scan or a
@@ -100,6 +104,7 @@ class Scan:
         device: str = "auto",
         precision: str = "auto",
         runtime: str = "auto",
+        engine: str = "local",
         jobs: int | None = None,
         timeout_s: float = TIMEOUT_S,
         journal: Path | None = None,
@@ -111,13 +116,10 @@ class Scan:
         isolated.warm()
         many = [model] if model is None or isinstance(model, str | Path | Model) else model
         self.models = [one if isinstance(one, Model) else load(one, labels=labels) for one in many]
-        self.panel = Panel(
-            self.models, threshold=threshold, prior=prior, device=device, precision=precision, runtime=runtime
-        )
-        self.basis = self.panel.basis()
+        judging = Judging(self.models, threshold, prior, device, precision, runtime, jobs, timeout_s)
+        self._engine: Engine = ENGINES.resolve(engine)(judging)
+        self.basis = self._engine.basis()
         self.tally = Tally()
-        self._jobs = jobs
-        self._timeout_s = timeout_s
         self._resume = resume
         self._passing = frozenset(passing)
         self._journal = Journal(journal, self.basis) if journal is not None else None
@@ -128,6 +130,7 @@ class Scan:
     def __enter__(self) -> Self:
         if self._journal is not None:
             self._open.enter_context(self._journal)
+        self._open.callback(self._engine.close)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -141,7 +144,7 @@ class Scan:
         the place of its older result. `tally` is that of the last run.
         """
         found = paths if isinstance(paths, Found) else discover([paths] if isinstance(paths, str | Path) else paths)
-        files = [(path, stamp(path)) for path in found.files]
+        files = [(path, stamp_at(path)) for path in found.files]
         self._results |= dict.fromkeys(found.files)
         for path, why in found.unreadable:
             self._results[path] = FileResult(path, UNREADABLE, reason=why)
@@ -159,9 +162,10 @@ class Scan:
                 self.tally.size += now.size if now else 0
             else:
                 yield self._take(known, None)
-        for index, result in self.panel.results([path for path, _ in pending], self._jobs, self._timeout_s):
-            path, before = pending[index]
-            yield self._take(self._sealed(result, before), before.size if before else 0)
+        for index, result in self._engine.results(pending):
+            before = pending[index][1]
+            self._remember(result, before)
+            yield self._take(result, before.size if before else 0)
 
     def report(self) -> Report:
         """The results so far in the order of the files; not `complete` if some are still to come."""
@@ -173,21 +177,12 @@ class Scan:
             return None
         return self._journal.find(path, now)
 
-    def _sealed(self, result: FileResult, before: Stamp | None) -> FileResult:
-        """With the SHA-256 of the file, if that and the score are of the same content; else a result that says so."""
-        result = replace(result, sha256=digest(result.path))
-        if _content(stamp(result.path)) != _content(before):  # still being copied: neither would be its own
-            return FileResult(result.path, UNREADABLE, reason="the file changed while it was read")
+    def _remember(self, result: FileResult, before: Stamp | None) -> None:
         passing = result.path in self._passing or GIVEN_UP in (result.reason or "")
         if self._journal is not None and before is not None and not passing:
             self._journal.add(before, result)
-        return result
 
     def _take(self, result: FileResult, size: int | None) -> FileResult:
         self._results[result.path] = result
         self.tally.add(result, size)
         return result
-
-
-def _content(seen: Stamp | None) -> tuple[int, int] | None:
-    return None if seen is None else (seen.size, seen.mtime_ns)

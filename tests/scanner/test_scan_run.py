@@ -15,7 +15,7 @@ from deepcheck.engine.model import load
 from deepcheck.errors import ConfigError, DataError, ModelError
 from deepcheck.files import sha256
 from deepcheck.metrics.calibration import Calibration, Thresholds
-from deepcheck.scanner import run
+from deepcheck.scanner.engines import local
 from deepcheck.scanner.pooling import recording_llr
 from deepcheck.scanner.result import FileResult, Report
 from deepcheck.scanner.run import Scan, scan
@@ -343,14 +343,14 @@ def test_without_a_journal_nothing_is_written(stored_model, good, home, tmp_path
 
 def test_a_file_that_changed_while_it_was_read_is_not_remembered(stored_model, good, tmp_path, monkeypatch):
     stored_model()
-    real = run.digest
+    real = local.digest
 
     def growing(path):
         with path.open("ab") as file:
             file.write(b"more")
         return real(path)
 
-    monkeypatch.setattr(run, "digest", growing)
+    monkeypatch.setattr(local, "digest", growing)
     for _ in range(2):
         with Scan(model="tiny", journal=tmp_path / "journals") as running:
             [result] = running.run(good[0])
