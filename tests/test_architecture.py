@@ -31,7 +31,7 @@ ARROWS = {
     "engine": {
         "audio", "card", "checkpoint", "config", "data", "detectors", "metrics", "plasticity", "runtime", "store",
     },
-    "scanner": {"audio", "engine", "metrics"},
+    "scanner": {"audio", "checkpoint", "engine", "metrics"},
     "reports": {"audio", "metrics", "scanner"},
     "explain": {"audio", "detectors", "engine", "plots", "scanner"},
     "plots": set(),

@@ -7,7 +7,7 @@ import typer
 
 from deepcheck.cli import scan_options as options
 from deepcheck.cli.options import Device, Jobs
-from deepcheck.cli.scan_options import Audio, Engine, FailOn, Format
+from deepcheck.cli.scan_options import Audio, FailOn, Format
 
 if TYPE_CHECKING:
     from deepcheck.scanner.discover import Found
@@ -37,7 +37,7 @@ def command(
     watch: options.Watch = False,
     interval: options.Interval = 2.0,
     timeout: options.Timeout = 600.0,
-    engine: options.Where = Engine("local"),
+    engine: options.Where = options.HERE,
     device: Device = "auto",
     precision: options.Precision = "auto",
     runtime: options.Runtime = "auto",

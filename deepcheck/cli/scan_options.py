@@ -27,6 +27,7 @@ class Audio(StrEnum):
 
 Format = StrEnum("Format", {name.upper().replace("-", "_"): name for name in REPORTS.names()})  # type: ignore[misc]
 Engine = StrEnum("Engine", {name.upper(): name for name in ENGINES.names()})  # type: ignore[misc]
+HERE = Engine("local")
 
 
 def _located(text: str) -> Path:

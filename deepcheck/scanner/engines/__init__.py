@@ -10,5 +10,6 @@ ENGINES = Registry(
     "engine",
     {
         "local": "deepcheck.scanner.engines.local:Local",
+        "ray": "deepcheck.scanner.engines.ray:Ray",
     },
 )
