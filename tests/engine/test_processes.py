@@ -75,6 +75,7 @@ def test_two_processes_learn_what_one_does_through_every_surgery(corpus, home, t
         if row["stage"] == "train":
             losses = [[epoch["loss"] for epoch in history["epochs"]] for history in (row, other)]
             assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+            assert [epoch["dev_eer"] for epoch in row["epochs"]] == [epoch["dev_eer"] for epoch in other["epochs"]]
     for name, tensor in one.tensors.items():
         assert torch.allclose(tensor, two.tensors[name], atol=2e-3), name
     # Frozen, nothing that was there before has moved in either process.
