@@ -106,6 +106,7 @@ class TrainingView:
         )
         if self.writer is not None:
             self.writer.add_scalar("train/loss", event.loss, event.epoch)
+            self.writer.add_scalar("train/waiting", event.waiting, event.epoch)
             if event.dev_eer is not None:
                 self.writer.add_scalar("dev/eer", event.dev_eer, event.epoch)
 

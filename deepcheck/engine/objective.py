@@ -12,6 +12,7 @@ from deepcheck.audio.augment.chain import Chain
 from deepcheck.config import TrainConfig
 from deepcheck.data.loader import Batch
 from deepcheck.detectors.base import Detector
+from deepcheck.engine.compiled import Compiled
 from deepcheck.engine.distil import Teacher
 from deepcheck.engine.losses import LOSSES, Loss
 from deepcheck.engine.processes import Processes, keep_apart
@@ -47,7 +48,7 @@ class Objective:
         self.teacher = (
             None if config.distil.teacher is None else Teacher(config.distil, self.device, dtype, detector, done)
         )
-        self.network = processes.wrap(_Network(detector, chain, done))
+        self.network = processes.wrap(_Network(detector, chain, done, config.compile))
 
     def backward(self, batch: Batch, generator: torch.Generator) -> float:
         """Leaves the gradients of the mean loss of the batch, which passes in `accumulate` parts; returns that loss."""
@@ -77,15 +78,21 @@ class Objective:
 class _Network(nn.Module):
     """What one training step computes, as one module, so that several processes can share the backward pass."""
 
-    def __init__(self, detector: Detector, chain: Chain, done: int) -> None:
+    def __init__(self, detector: Detector, chain: Chain, done: int, compiled: bool) -> None:
         super().__init__()
         self.detector = detector
         self.chain = chain
         self.done = done
+        # Not what makes and shakes features: compilers neither take complex numbers well nor what is random by hand.
+        self._judged = Compiled(self._judge) if compiled else self._judge
 
     def forward(self, waveforms: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
         """((batch,) logit, (batch, values) embedding or None of a detector without)."""
         features = self.chain.features(waveforms if self.done else self.detector.features(waveforms), generator)
+        logit, embedding = self._judged(features)
+        return logit, embedding
+
+    def _judge(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
         if not self.detector.has_embedding:
             return self.detector.logit(features), None
         embedding = self.detector.resumed(features, self.done) if self.done else self.detector.embedded(features)

@@ -25,6 +25,7 @@ from deepcheck.engine.bands import chosen_conditions
 from deepcheck.engine.calibrate import score_by_label
 from deepcheck.engine.carrier import variants_of
 from deepcheck.engine.development import Part, develop
+from deepcheck.engine.epoch_log import note
 from deepcheck.engine.events import Done, EpochDone, Event, Skipped, Started, Step
 from deepcheck.engine.mode import MODES, require_mode
 from deepcheck.engine.objective import Objective, build_loss
@@ -235,14 +236,17 @@ class _Run:
             progress.best_epoch = progress.epoch
             progress.best_eer = progress.best_eer if dev_eer is None else dev_eer
             self.best = {k: v.detach().to("cpu", copy=True) for k, v in self.mean.model.state_dict().items()}
-        loss, seconds = progress.loss_sum / progress.clips, progress.seconds
+        loss, seconds, waiting = progress.loss_sum / progress.clips, progress.seconds, waited / max(spent, 1e-9)
         told = {} if dev_eer is None else {"dev_eer": dev_eer}
         progress.history.append({"epoch": progress.epoch + 1, "loss": loss, **told})
         progress.epoch, progress.step = progress.epoch + 1, 0
         progress.loss_sum, progress.clips, progress.seconds = 0.0, 0, 0.0
         self._save()
         shown = best and dev_eer is not None
-        yield EpochDone(progress.epoch, loss, dev_eer, shown, seconds, speed, waited / max(spent, 1e-9))
+        finished = EpochDone(progress.epoch, loss, dev_eer, shown, seconds, speed, waiting)
+        if not self.processes.rank:
+            note(self.state_path.parent, finished)
+        yield finished
 
     def _fit(self) -> Iterator[Event]:
         """All of a training in mode probe, which is too short to be resumed."""
