@@ -13,6 +13,7 @@ from deepcheck.checkpoint import Checkpoint, save_checkpoint
 from deepcheck.cli.console import say
 from deepcheck.cli.training import TrainingView
 from deepcheck.config import TrainConfig
+from deepcheck.engine.epoch_log import NAME as EPOCH_LOG
 from deepcheck.engine.events import Done
 from deepcheck.engine.folds import FOLD_FILES
 from deepcheck.engine.processes import is_main
@@ -89,16 +90,20 @@ def _conduct(config: TrainConfig, fresh: bool, output: Path | None, tensorboard:
 
 
 def _tidy(run_dir: Path) -> None:
-    """Leaves the checkpoints of finished stages alone, and what is known of folds."""
-    stages, folds, rounds = (set(run_dir.glob(files)) for files in (STAGE_FILES, FOLD_FILES, ROUND_FILES))
+    """Leaves the checkpoints of finished stages alone, what is known of folds, and the logs of all trainings."""
+    for log in run_dir.glob(f"*/{EPOCH_LOG}"):
+        log.replace(run_dir / f"{log.parent.name}-{EPOCH_LOG}")
+    stages, folds, rounds, logs = (
+        set(run_dir.glob(files)) for files in (STAGE_FILES, FOLD_FILES, ROUND_FILES, f"*{EPOCH_LOG}")
+    )
     for path in run_dir.iterdir():
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
-        elif path not in stages | folds | rounds:
+        elif path not in stages | folds | rounds | logs:
             path.unlink()
     if stages:
         say(f"The models of the stages: {run_dir / STAGE_FILES}")
     elif rounds:
         say(f"The models of the rounds: {run_dir / ROUND_FILES}")
-    elif not folds:
+    elif not folds | logs:
         run_dir.rmdir()

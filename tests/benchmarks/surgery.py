@@ -86,11 +86,16 @@ def _rounds(works: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[
     return taken
 
 
-def measure_steps(size: str, home: Path) -> None:
-    """Prints what each step on the way from a stored model to its stored child takes; leaves both in `home`."""
+def measure_steps(size: str, home: Path, quiet: bool = False) -> dict[str, float]:
+    """Prints what each step on the way from a stored model to its stored child takes, and returns these seconds by
+    step; leaves both models in `home`."""
+    taken: dict[str, float] = {}
 
     def step(name: str, work: Callable[[], Any]) -> Any:
-        seconds, result = seconds_of(work)
+        taken[name], result = seconds_of(work)
+        seconds = taken[name]
+        if quiet:
+            return result
         print(STEPS.format(size, name, f"{seconds:.2f}", ""), flush=True)
         return result
 
@@ -100,13 +105,17 @@ def measure_steps(size: str, home: Path) -> None:
     save_checkpoint(snapshot(model, card), place)
     checkpoint = step("load", lambda: load_checkpoint(place))
     model = step("build", checkpoint.build)
-    changes = [Change(group, ADDED[group.part]) for group in model.groups()]
+    changes = [Change(group, ADDED[group.part]) for group in model.groups() if group.part in ADDED]
     step("grow every part of all layers", lambda: grow(model, changes, "zero", Context(torch.Generator())))
     widths = step("describe the widths", lambda: describe_widths(model))
     child = step("snapshot", lambda: snapshot(model, Card("child", model.spec, widths)))
     grown = home / "models" / "child.safetensors"
     step("save", lambda: save_checkpoint(child, grown))
-    step("build the child", load_checkpoint(grown).build)
+    model = step("build the child", load_checkpoint(grown).build)
+    grew = [group for group in model.groups() if group.part in ADDED]
+    old = {group.name: torch.arange(group.width - ADDED[group.part]) for group in grew}
+    step("prune what grew in every part of all layers", lambda: prune(model, old))
+    return taken
 
 
 def measure_commands(size: str, home: Path) -> None:

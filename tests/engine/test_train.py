@@ -108,7 +108,9 @@ def test_it_learns_and_tells_what_it_does(corpus, tmp_path):
     assert all(e.seconds > 0 and e.clips_per_s > 0 and 0 <= e.waiting <= 1 for e in epochs)
     assert done.reason == "all 6 epochs done"
     log = [json.loads(line) for line in (tmp_path / "run" / "epochs.jsonl").read_text().splitlines()]
-    assert [(row["epoch"], row["loss"], row["dev_eer"]) for row in log] == [(e.epoch, e.loss, e.dev_eer) for e in epochs]
+    assert [(row["epoch"], row["loss"], row["dev_eer"]) for row in log] == [
+        (e.epoch, e.loss, e.dev_eer) for e in epochs
+    ]
     assert [row["waiting"] for row in log] == [round(e.waiting, 4) for e in epochs]
 
 
