@@ -25,7 +25,7 @@ from deepcheck.engine.bands import chosen_conditions
 from deepcheck.engine.calibrate import score_by_label
 from deepcheck.engine.carrier import variants_of
 from deepcheck.engine.development import Part, develop
-from deepcheck.engine.epoch_log import note
+from deepcheck.engine.epoch_log import logged
 from deepcheck.engine.events import Done, EpochDone, Event, Skipped, Started, Step
 from deepcheck.engine.mode import MODES, require_mode
 from deepcheck.engine.objective import Objective, build_loss
@@ -87,7 +87,7 @@ def train_on(
     """
     run = _Run(config, run_dir, train_set, dev_set, processes)
     yield run.started()
-    yield from run.epochs()
+    yield from run.epochs() if processes.rank else logged(run.epochs(), run_dir)
     yield run.done()
 
 
@@ -223,8 +223,8 @@ class _Run:
                     f"None of the {label.name.lower()} recordings of an epoch could be decoded.",
                     "See the reasons above; deepcheck train --check lists all that cannot be read.",
                 )
-        spent = time.monotonic() - began
-        speed = (progress.clips - clips_before) / max(spent, 1e-9)
+        spent = max(time.monotonic() - began, 1e-9)
+        speed = (progress.clips - clips_before) / spent
         self.processes.agree(self.detector.buffers())
         self.processes.agree(self.mean.model.buffers())
         skipped: list[Skipped] = []
@@ -236,17 +236,13 @@ class _Run:
             progress.best_epoch = progress.epoch
             progress.best_eer = progress.best_eer if dev_eer is None else dev_eer
             self.best = {k: v.detach().to("cpu", copy=True) for k, v in self.mean.model.state_dict().items()}
-        loss, seconds, waiting = progress.loss_sum / progress.clips, progress.seconds, waited / max(spent, 1e-9)
+        loss, seconds = progress.loss_sum / progress.clips, progress.seconds
         told = {} if dev_eer is None else {"dev_eer": dev_eer}
         progress.history.append({"epoch": progress.epoch + 1, "loss": loss, **told})
         progress.epoch, progress.step = progress.epoch + 1, 0
         progress.loss_sum, progress.clips, progress.seconds = 0.0, 0, 0.0
         self._save()
-        shown = best and dev_eer is not None
-        finished = EpochDone(progress.epoch, loss, dev_eer, shown, seconds, speed, waiting)
-        if not self.processes.rank:
-            note(self.state_path.parent, finished)
-        yield finished
+        yield EpochDone(progress.epoch, loss, dev_eer, best and dev_eer is not None, seconds, speed, waited / spent)
 
     def _fit(self) -> Iterator[Event]:
         """All of a training in mode probe, which is too short to be resumed."""
