@@ -83,8 +83,8 @@ class Scan:
     `spoof=fake,bonafide=real`. `threshold` replaces the log-likelihood ratio at or below which a recording is called
     spoof; `prior` is the probability of spoof before anything was heard, and changes `p_spoof` alone. `precision` is
     fp32, bf16 or auto, `runtime` torch, onnx or auto (`panel.Panel`). `jobs` processes decode, and none works at a file
-    for longer than `timeout_s` (`isolated.decode`). `engine` says where all that is computed: in this process, or on the
-    machines of a Ray cluster (`engines`).
+    for longer than `timeout_s` (`isolated.decode`). `engine` says where all that is computed: in this process, or on a
+    Ray cluster (`engines`).
 
     `journal` is a folder in which results are remembered file by file (`journal.Journal`; the command line takes
     `store.home() / "journals"`); files that have not changed since are then not scored again, in this scan or a

@@ -12,6 +12,7 @@ PARTS = {
     "startup": "how long the command line takes to come and go",
     "throughput": "scanning a folder of mixed recordings",
     "export": "the shipped detectors by ONNX Runtime beside PyTorch",
+    "training": "training beside plain loops, and surgery on a large encoder",
     "score_file": "evaluating as many scores as the largest public set has",
 }
 

@@ -2,10 +2,9 @@
 
 Each figure is a ratio to something timed in the same rounds, the best of each. With CUDA the detectors have their full
 size and train on the GPU; without, the same is measured small, on one thread, in seconds of CPU time where that tells
-more on a busy machine. The recordings are made up and lie in a temporary folder. `--part` takes some of the parts.
+more on a busy machine. The recordings are made up and lie in a temporary folder.
 """
 
-import argparse
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -25,14 +24,11 @@ from deepcheck.detectors.base import Detector, build
 from deepcheck.engine.events import EpochDone
 from deepcheck.engine.train import train
 from deepcheck.runtime import autocast, has_fast_bf16, move, pick_dtype
+from tests.benchmarks.figure import Figure
 from tests.benchmarks.surgery import measure_steps
-
-Row = tuple[str, float, str, bool]
-"""(what, figure, target, whether it is met)"""
 
 CUDA = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if CUDA else "cpu")
-LINE = "{:74} {:>8} {:>9}  {}"
 SMALL_ENCODER = {
     "hidden_size": 128,
     "num_hidden_layers": 4,
@@ -82,7 +78,7 @@ def stepper(detector: Detector, sounds: Tensor, dtype: torch.dtype) -> Callable[
     return step
 
 
-def precision_and_layout() -> Iterator[Row]:
+def precision_and_layout() -> Iterator[Figure]:
     """What bfloat16 and channels last are worth, by detector: they are the defaults (`runtime.pick_dtype`, `move`)."""
     clips = 64 if CUDA else 4
     sounds = 0.1 * torch.randn(clips, 32_000, device=DEVICE)
@@ -96,7 +92,7 @@ def precision_and_layout() -> Iterator[Row]:
         found = best(works)
         plain = found.pop("float32, contiguous_format")
         for what, seconds in found.items():
-            yield f"{name}: step in {what} / in float32, contiguous", seconds / plain, "<= 1.10", seconds <= 1.1 * plain
+            yield Figure(f"{name}, a step in {what}, in one in float32, contiguous", seconds / plain, 1.1, at_most=True)
 
 
 def corpus(place: Path, clips: int) -> Path:
@@ -143,7 +139,7 @@ def bare_speed(step: Callable[[], None], clips: int) -> float:
     return clips * steps / (time.perf_counter() - began)
 
 
-def resnet18() -> Iterator[Row]:
+def resnet18() -> Iterator[Figure]:
     """A whole training, decoding and all, beside bare steps on a batch that is there."""
     spec = {"name": "resnet18", **({} if CUDA else {"width": 32})}
     clips, batch, window_s = (4096, 64, 4.0) if CUDA else (128, 16, 2.0)
@@ -156,8 +152,8 @@ def resnet18() -> Iterator[Row]:
     sounds = 0.1 * torch.randn(batch, round(16_000 * window_s), device=DEVICE)
     bare = bare_speed(stepper(detector, sounds, pick_dtype("auto", DEVICE)), batch)
     share = epoch.clips_per_s / bare
-    yield "resnet18: clips a second in training / bare forward and backward", share, ">= 0.40", share >= 0.4
-    yield "resnet18: share of an epoch spent waiting for data", epoch.waiting, "<= 0.10", epoch.waiting <= 0.1
+    yield Figure("resnet18, clips a second in training, in bare forward and backward", share, 0.4)
+    yield Figure("resnet18, an epoch spent waiting for data", 100 * epoch.waiting, 10, "%", at_most=True)
 
 
 class _Sounds(torch.utils.data.Dataset[dict[str, Any]]):
@@ -204,7 +200,7 @@ def trainer_speed(encoder: dict[str, Any], batch: int, window_s: float, clips: i
     return float(done.metrics["train_samples_per_second"])
 
 
-def wav2vec2() -> Iterator[Row]:
+def wav2vec2() -> Iterator[Figure]:
     """Fine-tuning, decoding and all, beside the loop that transformers brings, on sounds in memory."""
     encoder = {} if CUDA else SMALL_ENCODER
     clips, batch, window_s = (1024, 16, 4.0) if CUDA else (32, 4, 2.0)
@@ -215,40 +211,30 @@ def wav2vec2() -> Iterator[Row]:
         epoch = last_epoch(recipe(folder, spec, clips, batch, window_s), Path(name) / "run")
     ratio = epoch.clips_per_s / theirs
     size = "base" if CUDA else "of four small layers"
-    yield f"wav2vec2 {size}: clips a second in training / transformers.Trainer", ratio, ">= 1.00", ratio >= 1
-    yield f"wav2vec2 {size}: share of an epoch spent waiting for data", epoch.waiting, "<= 0.10", epoch.waiting <= 0.1
+    yield Figure(f"wav2vec2 {size}, clips a second in training, in transformers.Trainer", ratio, 1)
+    yield Figure(f"wav2vec2 {size}, an epoch spent waiting for data", 100 * epoch.waiting, 10, "%", at_most=True)
 
 
-def surgery() -> Iterator[Row]:
+def surgery() -> Iterator[Figure]:
     """Growing every part of all layers of wav2vec2-large, pruning that again, and saving it: 1.3 GB, once."""
     with tempfile.TemporaryDirectory() as home:
         for what, seconds in measure_steps("large", Path(home), quiet=True).items():
             if what.startswith(("grow", "prune", "save")):
-                yield f"wav2vec2-large: seconds to {what}", seconds, "<= 10", seconds <= 10
+                yield Figure(f"wav2vec2-large, to {what}", seconds, 10, "s", at_most=True)
 
 
-PARTS: dict[str, Callable[[], Iterator[Row]]] = {
-    "precision": precision_and_layout,
-    "resnet18": resnet18,
-    "wav2vec2": wav2vec2,
-    "surgery": surgery,
-}
-
-
-def main(arguments: list[str] | None = None) -> bool:
-    """Prints figure, target, and whether it is met; returns whether all are."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", action="append", choices=PARTS)
-    options = parser.parse_args(arguments)
+def figures(large: bool) -> Iterator[Figure]:
+    """What training takes beside plain loops; `large` changes nothing, a GPU all."""
     if not CUDA:
         torch.set_num_threads(1)
-    print(LINE.format(f"training on {torch.cuda.get_device_name() if CUDA else 'the CPU'}", "figure", "target", ""))
-    met = True
-    for part in options.part or PARTS:
-        for what, figure, target, good in PARTS[part]():
-            print(LINE.format(what, f"{figure:.2f}", target, "met" if good else "missed"), flush=True)
-            met &= good
-    return met
+    for part in (precision_and_layout, resnet18, wav2vec2, surgery):
+        yield from part()
+
+
+def main() -> None:
+    """Prints figure, target, met or missed."""
+    for figure in figures(large=False):
+        print(figure.line(), flush=True)
 
 
 if __name__ == "__main__":

@@ -41,9 +41,11 @@ class Ray:
 
     def __init__(self, judging: Judging) -> None:
         _require_ray()
-        self._judging = judging
+        if judging.runtime == "onnx":
+            raise ConfigError('The engine "ray" computes with PyTorch.', "Leave out --runtime onnx, or --engine ray.")
+        self._judging = replace(judging, runtime="torch")
         # Of the panel here only the words are wanted: the GPU may be elsewhere.
-        self._basis = judging.panel("cpu").basis()
+        self._basis = replace(self._judging, device="cpu").panel().basis()
         self._began = False
 
     def basis(self) -> Basis:

@@ -96,6 +96,12 @@ def test_as_many_workers_as_there_are_cores_or_gpus_for():
     assert pool({"CPU": 16.0, "GPU": 2.0}, device="cpu") == (16, 1, 0)
 
 
+def test_it_computes_with_torch(monkeypatch):
+    monkeypatch.setattr(engine, "_require_ray", lambda: None)
+    with pytest.raises(ConfigError, match="computes with PyTorch"):
+        Ray(Judging((), runtime="onnx"))
+
+
 def test_without_ray_it_says_what_to_install(stored_model, monkeypatch):
     import sys
 
