@@ -1,8 +1,8 @@
 """How fast training is, beside what the same machine does without deepcheck: `python -m tests.benchmarks.training`.
 
-Each figure is a ratio to something timed in the same rounds, the best of each. With CUDA the detectors have their full
-size and train on the GPU; without, the same is measured small, on one thread, in seconds of CPU time where that tells
-more on a busy machine. The recordings are made up and lie in a temporary folder.
+Steps are timed in turns, the best of each; whole trainings and what they are compared with one after the other. With
+CUDA the detectors have their full size and train on the GPU; without, the same is measured small, on one thread, in
+seconds of CPU time where that tells more on a busy machine. The recordings are made up and lie in a temporary folder.
 """
 
 import tempfile
