@@ -12,6 +12,7 @@ from deepcheck.cli.console import err, say
 from deepcheck.scanner.tally import Tally
 
 LOG_INTERVAL_S = 60.0
+FIRST_LINE_S = 5.0
 
 
 def _bar(*columns: str, hidden: bool = False, remaining: bool = True) -> Progress:
@@ -55,8 +56,7 @@ def describe(tally: Tally) -> str:
     """`3 flagged, 1 not scored, 0:12:40 left, 1.2 h of audio at 35x`: a narrow terminal cuts off what matters least."""
     parts = [f"{tally.flagged} flagged", f"{tally.not_scored} not scored"]
     if tally.left_s is not None:
-        seconds = round(tally.left_s)
-        parts.append(f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d} left")
+        parts.append(f"{_clock(tally.left_s)} left")
     heard = f"{tally.heard_s / 3600:.1f} h" if tally.heard_s >= 3600 else f"{tally.heard_s / 60:.0f} min"
     parts.append(f"{heard} of audio at {tally.speed:.0f}x")
     if tally.known:
@@ -83,7 +83,27 @@ def _warnings_told(quiet: bool) -> Iterator[None]:
 
 @contextmanager
 def counting(description: str, hidden: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """A callback `(done, total)` that draws a plain bar."""
+    """A callback `(done, total)` that draws a plain bar.
+
+    Where stderr is no terminal it is a line: the first after 5 s, then ever less often, until it is every minute.
+    """
+    began = told = time.monotonic()
+    wait_s = FIRST_LINE_S
     with _bar(hidden=hidden) as bar:
         task = bar.add_task(description, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+        def update(done: int, total: int) -> None:
+            nonlocal told, wait_s
+            bar.update(task, completed=done, total=total)
+            now = time.monotonic()
+            if bar.disable and not hidden and now - told >= wait_s:
+                told, wait_s = now, min(2 * wait_s, LOG_INTERVAL_S)
+                left = f", {_clock((now - began) * (total - done) / done)} left" if 0 < done < total else ""
+                say(f"{description}: {done:,} of {total:,}{left}")
+
+        yield update
+
+
+def _clock(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"

@@ -1,11 +1,14 @@
 """`deepcheck train`: make a detector from labelled recordings."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from deepcheck.cli.options import Data, ProtocolName, Subset
+
+if TYPE_CHECKING:
+    from deepcheck.config import TrainConfig
 
 
 def command(
@@ -119,18 +122,28 @@ def command(
     }
     config_ = load_config(config, [*as_overrides(flags), *(settings or ())])
     if check:
-        from deepcheck.cli.app import Exit
-        from deepcheck.cli.data_sheet import show_check
-        from deepcheck.cli.progress import counting
-        from deepcheck.engine.data_check import check_data
-
-        with counting("Reading") as progress:
-            found = check_data(config_, progress=progress)
-        show_check(found)
-        raise typer.Exit(Exit.ERROR if found.refusals else Exit.DONE)
+        _check(config_)
     made = conduct(config_, fresh=fresh, output=output, tensorboard=tensorboard)
     if made.card.thresholds is not None:
         say(f"Next: deepcheck eval {config_.name} --data ...    or: deepcheck models use {config_.name}")
+
+
+def _check(config: "TrainConfig") -> None:
+    """Shows what is found as soon as it is; the exit code says whether a training would be refused."""
+    from deepcheck.cli.app import Exit
+    from deepcheck.cli.console import say
+    from deepcheck.cli.data_sheet import show_findings
+    from deepcheck.cli.progress import counting
+    from deepcheck.engine.data_check import check_data
+
+    refused = False
+    with counting("Reading") as progress:
+        for found in check_data(config, progress=progress):
+            show_findings(found)
+            refused |= bool(found.refusals)
+    if not refused:
+        say("Nothing here would stop a training.")
+    raise typer.Exit(Exit.ERROR if refused else Exit.DONE)
 
 
 def _kept_in(pretrained: str) -> str:

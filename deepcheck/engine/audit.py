@@ -11,7 +11,7 @@ from dataclasses import astuple, dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from deepcheck.audio.decode import read
+from deepcheck.audio import isolated
 from deepcheck.audio.surface import FAMILIES, Surface, measure
 from deepcheck.data.utterance import Label, Protocol, Utterance
 from deepcheck.engine.evaluate import Trial
@@ -124,7 +124,10 @@ class ExplainedRow:
 def gather(
     protocol: Protocol, *, jobs: int | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Surfaces:
-    """Reads every labelled recording of `protocol` in `jobs` threads; `progress(done, total)` is called after each."""
+    """Reads every labelled recording of `protocol`; `progress(done, total)` is called after each.
+
+    `jobs` processes decode, apart from this one: what crashes or hangs a decoder is skipped with that reason.
+    """
     if jobs is not None and jobs < 1:
         raise ConfigError(f"The number of jobs is {jobs}.", "Give at least 1.")
     utterances = [utterance for utterance in protocol.utterances if utterance.label is not None]
@@ -144,7 +147,7 @@ def gather(
 
 def _measured(utterance: Utterance) -> Surface | str:
     try:
-        return measure(read(utterance.path))
+        return measure(np.concatenate(list(isolated.decode(utterance.path))))
     except AudioError as error:
         return error.message
 

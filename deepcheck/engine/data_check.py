@@ -1,14 +1,14 @@
 """A look at the data of a training before it begins: counts, overlaps, what cannot be read, shortcuts."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from deepcheck.config import TrainConfig
-from deepcheck.data.folds import folds
+from deepcheck.data.folds import Fold, folds
 from deepcheck.data.utterance import Label, Protocol, Utterance
 from deepcheck.engine.audit import Audit, Surfaces, audit, gather
-from deepcheck.engine.leaks import Leaks, leaks
+from deepcheck.engine.leaks import Leaks, leaks, leaks_across
 from deepcheck.engine.training_sets import few, read_all, split_sets
 from deepcheck.errors import DataError
 
@@ -28,49 +28,62 @@ class Count:
 
 
 @dataclass(frozen=True)
-class DataCheck:
-    """What was found. `refusals` are reasons for which a training on these data ends with an error, `warnings` such as
-    do not stop it; `audit` is None where there were too few recordings for one."""
+class Findings:
+    """What one look at the data found. `refusals` are reasons for which a training on them ends with an error,
+    `warnings` such as do not stop it; `audit` is None where there were too few recordings for one."""
 
-    counts: tuple[Count, ...]
-    leaks: Leaks | None
-    unreadable: tuple[tuple[Utterance, str], ...]
-    audit: Audit | None
-    refusals: tuple[str, ...]
-    warnings: tuple[str, ...]
+    counts: tuple[Count, ...] = ()
+    leaks: Leaks | None = None
+    unreadable: tuple[tuple[Utterance, str], ...] = ()
+    audit: Audit | None = None
+    refusals: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def check_data(
     config: TrainConfig, *, jobs: int | None = None, progress: Callable[[int, int], None] | None = None
-) -> DataCheck:
-    """Everything that can be known of the data of `config` without training; reads each recording once.
+) -> Iterator[Findings]:
+    """Everything that can be known of the data of `config` without training, what takes least time first: counts, then
+    what there is twice, then what only decoding can tell, for which each recording is read once.
 
-    What a training would refuse is a row of `refusals`. `progress(done, total)` is called after each recording.
+    What a training would refuse is a row of `refusals`. `progress(done, total)` is called after each recording that was
+    decoded.
     """
     try:
         parts = _parts(config)
     except DataError as error:
-        return DataCheck((), None, (), None, (f"{error.message} {error.hint}".strip(),), ())
+        yield Findings(refusals=(str(error),))
+        return
     whole = _joined(parts)
-    found = leaks(*parts) if not config.folds.count else leaks(whole)
-    surfaces = gather(whole, jobs=jobs, progress=progress)
-    refusals = [*found.reasons(), *_unreadable_labels(parts, surfaces)]
-    warnings = [*_few(parts[1:]), *_repeated(found)]
+    cut: tuple[Fold, ...] = ()
+    if config.folds.count:
+        try:
+            cut = folds(whole, config.folds.count, config.folds.by, config.seed)
+            parts = [fold.test for fold in cut]
+        except DataError as error:
+            yield Findings(refusals=(str(error),))
+    yield Findings(tuple(_counts(parts)), warnings=tuple(_few(parts[1:] if not config.folds.count else ())))
+    found = leaks_across(whole, cut) if cut else leaks(*parts)
+    yield Findings(leaks=found, refusals=tuple(found.reasons()), warnings=tuple(_repeated(found)))
+    yield _heard(whole, parts, gather(whole, jobs=jobs, progress=progress))
+
+
+def _heard(whole: Protocol, parts: Sequence[Protocol], surfaces: Surfaces) -> Findings:
+    warnings, shortcuts = [], None
     if surfaces.skipped:
         warnings.append(f"{len(surfaces.skipped)} of {len(whole)} recordings cannot be read; they are left out.")
     try:
         shortcuts = audit(surfaces)
     except DataError as error:
-        shortcuts = None
         warnings.append(error.message)
     if shortcuts is not None and shortcuts.warning:
         warnings.append(shortcuts.warning)
-    if config.folds.count:
-        try:
-            parts = [fold.test for fold in folds(whole, config.folds.count, config.folds.by, config.seed)]
-        except DataError as error:
-            refusals.append(f"{error.message} {error.hint}".strip())
-    return DataCheck(tuple(_counts([*parts])), found, surfaces.skipped, shortcuts, tuple(refusals), tuple(warnings))
+    return Findings(
+        unreadable=surfaces.skipped,
+        audit=shortcuts,
+        refusals=tuple(_unreadable_labels(parts, surfaces)),
+        warnings=tuple(warnings),
+    )
 
 
 def _parts(config: TrainConfig) -> list[Protocol]:

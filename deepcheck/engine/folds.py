@@ -24,6 +24,7 @@ from deepcheck.engine.evaluate import Evaluation
 from deepcheck.engine.events import Done, Event, FoldDone, FoldsChecked, Skipped
 from deepcheck.engine.fold_check import FoldCheck, as_row, cross_check
 from deepcheck.engine.fold_groups import fold_groups
+from deepcheck.engine.leaks import leaks_across
 from deepcheck.engine.processes import Processes, joined
 from deepcheck.engine.score_file import score_file
 from deepcheck.engine.soup import mean_of
@@ -62,6 +63,7 @@ def run_folds(config: TrainConfig, run_dir: Path) -> Iterator[Event]:
     with joined(pick_device(config.device)) as processes:
         everything = read_all(config)
         parts = folds(everything, config.folds.count, config.folds.by, config.seed)
+        leaks_across(everything, parts).refuse()
         _check_folds_of_others(config, parts)
         if processes.rank == 0:
             settings = {**to_dict(config), "recordings": digest(parts)}
