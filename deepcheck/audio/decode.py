@@ -8,7 +8,7 @@ scan, which has others decode, does without them.
 import os
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -186,27 +186,36 @@ def _resampled(frames: Iterator[Any], sample_rate: int) -> Iterator[Waveform]:
     rate, layout = 0, None
     for frame in frames:
         if (frame.format.name, frame.layout.name, frame.sample_rate) != layout:
+            if to_float is not None:
+                yield from _mono(to_float.resample(None), stream)
             layout = (frame.format.name, frame.layout.name, frame.sample_rate)
-            # Interleaved: PyAV miscounts the planes of eight channels and more, and reads past their end.
-            to_float = av.AudioResampler(format="flt")
-        if frame.sample_rate != rate:  # first frame, or a stream that changes its rate on the way
-            if stream is not None:
-                yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
-            rate = frame.sample_rate
-            if not _SLOWEST_HZ <= rate <= _FASTEST_HZ:
-                raise AudioError(f"the sample rate is {rate} Hz, which is none of speech")
-            stream = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32") if rate != sample_rate else None
+            if frame.sample_rate != rate:  # first frame, or a stream that changes its rate on the way
+                if stream is not None:
+                    yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+                rate = frame.sample_rate
+                if not _SLOWEST_HZ <= rate <= _FASTEST_HZ:
+                    raise AudioError(f"the sample rate is {rate} Hz, which is none of speech")
+                stream = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32") if rate != sample_rate else None
+            # Interleaved: PyAV miscounts the planes of eight channels and more, and reads past their end. Codecs of
+            # speech have frames of 20 ms: gathered, a third of the time is saved.
+            to_float = av.AudioResampler(format="flt", frame_size=rate // 2)
         assert to_float is not None
-        for interleaved in to_float.resample(frame):
-            channels = interleaved.to_ndarray().reshape(-1, interleaved.layout.nb_channels)
-            mono = _finite(channels.mean(axis=1, dtype=np.float32))
-            block = stream.resample_chunk(mono) if stream is not None else mono
-            if len(block):
-                yield block
+        yield from _mono(to_float.resample(frame), stream)
+    if to_float is not None:
+        yield from _mono(to_float.resample(None), stream)
     if stream is not None:
         rest = stream.resample_chunk(np.zeros(0, np.float32), last=True)
         if len(rest):
             yield rest
+
+
+def _mono(frames: Iterable[Any], stream: soxr.ResampleStream | None) -> Iterator[Waveform]:
+    for interleaved in frames:
+        channels = interleaved.to_ndarray().reshape(-1, interleaved.layout.nb_channels)
+        mono = _finite(channels.mean(axis=1, dtype=np.float32))
+        block = stream.resample_chunk(mono) if stream is not None else mono
+        if len(block):
+            yield block
 
 
 def _finite(samples: Waveform) -> Waveform:

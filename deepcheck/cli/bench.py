@@ -20,11 +20,12 @@ from deepcheck.data.protocols.recordings import is_recording
 from deepcheck.data.utterance import Protocol
 from deepcheck.engine.attacked import Attacked, attacked, sampled
 from deepcheck.engine.attacks import Attack, parse_attacks
-from deepcheck.engine.audit import Surfaces, audit, explained, gather
+from deepcheck.engine.audit import audit, explained
 from deepcheck.engine.comparison import Spread, against, over_seeds
 from deepcheck.engine.evaluate import CLEAN, DURATION, Evaluation, evaluate, labelled, require_calibration
 from deepcheck.engine.model import Model, load
 from deepcheck.engine.score_file import read_scores, require_layout, score_file, threshold_at_eer
+from deepcheck.engine.surfaces import Surfaces, gather
 from deepcheck.engine.verifier import read_joint, read_verifier
 from deepcheck.errors import ConfigError
 from deepcheck.metrics.comparison import Comparison

@@ -5,24 +5,22 @@ arXiv:2306.00044): a low EER on a set that its surface solves shows little.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deepcheck.audio import isolated
-from deepcheck.audio.surface import FAMILIES, Surface, measure
-from deepcheck.data.utterance import Label, Protocol, Utterance
+from deepcheck.audio.surface import FAMILIES, Surface
+from deepcheck.data.utterance import Label, Utterance
 from deepcheck.engine.evaluate import Trial
-from deepcheck.errors import AudioError, ConfigError, DataError
+from deepcheck.engine.surfaces import Surfaces
+from deepcheck.errors import DataError
 from deepcheck.metrics import measurement
 from deepcheck.metrics.detection import auc, eer
 from deepcheck.metrics.folds import Folds, group_folds, random_folds
 from deepcheck.metrics.intervals import Interval
 from deepcheck.metrics.regression import linear, logistic
 from deepcheck.metrics.table import EER
-from deepcheck.runtime import cores
 
 Numbers = NDArray[np.float64]
 Labels = NDArray[np.bool_]
@@ -41,16 +39,6 @@ _RIDGE = 0.01
 _RESAMPLES = 500
 _NAMES = [field.name for field in fields(Surface)]
 _COLUMNS = {**FAMILIES, ALL: tuple(_NAMES)}
-
-
-@dataclass(frozen=True)
-class Surfaces:
-    """The labelled utterances of a protocol with their surfaces, and those that could not be read, with the reason."""
-
-    protocol: str
-    utterances: tuple[Utterance, ...]
-    surfaces: tuple[Surface, ...]
-    skipped: tuple[tuple[Utterance, str], ...]
 
 
 @dataclass(frozen=True)
@@ -119,37 +107,6 @@ class ExplainedRow:
     overall: float | None
     bonafide: float | None
     spoof: float | None
-
-
-def gather(
-    protocol: Protocol, *, jobs: int | None = None, progress: Callable[[int, int], None] | None = None
-) -> Surfaces:
-    """Reads every labelled recording of `protocol`; `progress(done, total)` is called after each.
-
-    `jobs` processes decode, apart from this one: what crashes or hangs a decoder is skipped with that reason.
-    """
-    if jobs is not None and jobs < 1:
-        raise ConfigError(f"The number of jobs is {jobs}.", "Give at least 1.")
-    utterances = [utterance for utterance in protocol.utterances if utterance.label is not None]
-    found: list[tuple[Utterance, Surface]] = []
-    skipped: list[tuple[Utterance, str]] = []
-    with ThreadPoolExecutor(jobs or cores()) as pool:
-        for done, (utterance, surface) in enumerate(zip(utterances, pool.map(_measured, utterances), strict=True), 1):
-            if isinstance(surface, Surface):
-                found.append((utterance, surface))
-            else:
-                skipped.append((utterance, surface))
-            if progress:
-                progress(done, len(utterances))
-    kept, surfaces = tuple(u for u, _ in found), tuple(s for _, s in found)
-    return Surfaces(protocol.describe(), kept, surfaces, tuple(skipped))
-
-
-def _measured(utterance: Utterance) -> Surface | str:
-    try:
-        return measure(np.concatenate(list(isolated.decode(utterance.path))))
-    except AudioError as error:
-        return error.message
 
 
 def audit(surfaces: Surfaces) -> Audit:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from deepcheck.config import TrainConfig
 from deepcheck.data.folds import Fold, folds
 from deepcheck.data.utterance import Label, Protocol, Utterance
-from deepcheck.engine.audit import Audit, Surfaces, audit, gather
+from deepcheck.engine.audit import Audit, audit
 from deepcheck.engine.leaks import Leaks, leaks, leaks_across
+from deepcheck.engine.surfaces import Surfaces, gather
 from deepcheck.engine.training_sets import few, read_all, split_sets
 from deepcheck.errors import DataError
 

@@ -231,6 +231,15 @@ def test_first_block_comes_before_the_end_is_read(tmp_path):
     assert len(first) < 2 * SAMPLE_RATE
 
 
+def test_short_frames_are_gathered_into_blocks(tmp_path):
+    """The 20 ms of a codec for speech one by one would cost more than decoding them."""
+    path = encode(tmp_path / "x.opus", tone(48_000, duration_s=4.0), 48_000, "libopus")
+    lengths = [len(block) for block in decode(path)]
+    assert 4.0 <= sum(lengths) / SAMPLE_RATE < 4.1
+    assert len(lengths) <= 10
+    assert max(lengths) <= SAMPLE_RATE
+
+
 def test_a_picture_track_changes_nothing(tmp_path):
     path = tmp_path / "x.mp4"
     encode(path, tone(44_100, 1), 44_100, "aac", video=True)

@@ -89,6 +89,25 @@ def test_in_a_log_a_line_now_and_then(stderr, clock):
         assert text.getvalue().count("\n") == 2
 
 
+def test_counting_in_a_log(stderr, clock):
+    text = stderr(None)
+    with progress.counting("Reading") as count:
+        for done in range(1, 201):
+            clock.now += 1
+            count(done, 2000)
+    lines = text.getvalue().splitlines()
+    assert lines[0] == "Reading: 5 of 2,000, 0:33:15 left"
+    assert [int(line.split()[1]) for line in lines] == [5, 15, 35, 75, 135, 195]
+
+
+def test_counting_says_nothing_where_it_is_hidden(stderr, clock):
+    text = stderr(None)
+    with progress.counting("Reading", hidden=True) as count:
+        clock.now += 1000
+        count(1, 2)
+    assert text.getvalue() == ""
+
+
 def test_a_short_scan_leaves_no_line_in_a_log(stderr, clock):
     text = stderr(None)
     with progress.scanning() as show:

@@ -1,5 +1,6 @@
 """Trials whose surfaces are made up, so that what can be known from them is known; and a few real recordings."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,11 +9,12 @@ import pytest
 from conftest import speechlike, write_wav
 
 from deepcheck.audio.decode import SAMPLE_RATE
-from deepcheck.audio.surface import FAMILIES, Surface
+from deepcheck.audio.surface import FAMILIES, Surface, measure
 from deepcheck.data.protocols import read_data
 from deepcheck.data.utterance import Label, Protocol, Utterance
-from deepcheck.engine.audit import ALL, Audit, Surfaces, audit, explained, gather
+from deepcheck.engine.audit import ALL, Audit, audit, explained
 from deepcheck.engine.evaluate import Trial
+from deepcheck.engine.surfaces import Surfaces, gather
 from deepcheck.errors import ConfigError, DataError
 
 NAMES = list(Surface.__dataclass_fields__)
@@ -239,6 +241,23 @@ def test_a_bug_is_no_unreadable_recording(corpus_with_silence, monkeypatch):
     def fail(waveform):
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("deepcheck.engine.audit.measure", fail)
+    monkeypatch.setattr("deepcheck.engine.surfaces.measure", fail)
     with pytest.raises(ZeroDivisionError):
         gather(read_data(corpus_with_silence))
+
+
+def test_an_interrupt_does_not_wait_for_the_rest(corpus_with_silence, monkeypatch):
+    begun = []
+
+    def slow(waveform):
+        begun.append(1)
+        time.sleep(0.02)
+        return measure(waveform)
+
+    def interrupt(done, total):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("deepcheck.engine.surfaces.measure", slow)
+    with pytest.raises(KeyboardInterrupt):
+        gather(read_data(corpus_with_silence), jobs=1, progress=interrupt)
+    assert len(begun) < 5

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 import torch
 from conftest import speechlike, write_wav
+from odd_decoder import ODD
 from typer.testing import CliRunner
 
+from deepcheck.audio import isolated
 from deepcheck.cli.app import app
 from deepcheck.config import load_config
 from deepcheck.data.content import twins
+from deepcheck.data.folds import folds
 from deepcheck.data.protocols import read_data
 from deepcheck.engine.calibrate import swapped
 from deepcheck.engine.data_check import check_data
@@ -60,7 +63,8 @@ def test_a_recording_in_both_sets_is_refused_under_any_name(corpus, dev):
     assert "--check" in caught.value.hint
     result = checked(corpus, "--dev", str(dev))
     assert result.exit_code == 1
-    assert "in training and development set" in result.stdout
+    assert "The same content" in result.stdout
+    assert "innocent.wav" in " ".join(result.stderr.split())
 
 
 def test_a_recording_with_both_labels_is_refused(corpus):
@@ -75,21 +79,70 @@ def test_a_recording_with_both_labels_is_refused(corpus):
 def test_the_check_shows_counts_and_what_cannot_be_read(corpus):
     (corpus / "spoof" / "system1" / "broken.wav").write_bytes(b"RIFF")
     (corpus / "bonafide" / "site0" / "twin.wav").write_bytes((corpus / "bonafide" / "site0" / "b0.wav").read_bytes())
-    found = check_data(settings(corpus, "folds.count=2"))
-    assert found.refusals == ()
-    assert [(one.bonafide, one.spoof) for one in found.counts if not one.key] == [(7, 6), (6, 7)] or (
-        sum(one.bonafide for one in found.counts if not one.key),
-        sum(one.spoof for one in found.counts if not one.key),
-    ) == (13, 13)
-    assert [one.path.name for one, _ in found.unreadable] == ["broken.wav"]
-    assert any("more than once" in text for text in found.warnings)
-    assert any("cannot be read" in text for text in found.warnings)
+    counted, compared, heard = check_data(settings(corpus, "folds.count=2"))
+    assert [found.refusals for found in (counted, compared, heard)] == [(), (), ()]
+    whole = [one for one in counted.counts if not one.key]
+    assert [one.part for one in whole] == ["fold 1 of 2 by source", "fold 2 of 2 by source"]
+    assert (sum(one.bonafide for one in whole), sum(one.spoof for one in whole)) == (13, 13)
+    assert compared.warnings == ("1 recordings are there more than once, by content.",)
+    assert [one.path.name for one, _ in heard.unreadable] == ["broken.wav"]
+    assert any("1 of 26 recordings cannot be read" in text for text in heard.warnings)
     result = checked(corpus, "--folds", "2")
     assert result.exit_code == 0, result.output
     assert "fold 1 of 2" in result.stdout
     assert "broken.wav" in result.stdout
     assert "Audit of" in result.stdout
     assert "Nothing here would stop a training." in result.stderr
+
+
+def test_the_check_tells_what_it_has_before_it_decodes(corpus, monkeypatch):
+    class DecodingError(Exception):
+        pass
+
+    def decoding(*_, **__):
+        raise DecodingError
+
+    monkeypatch.setattr("deepcheck.engine.data_check.gather", decoding)
+    shutil.copy(corpus / "spoof" / "system0" / "s0.wav", corpus / "bonafide" / "site0" / "voice.wav")
+    looks = check_data(settings(corpus))
+    assert next(looks).counts
+    assert "bear both labels" in next(looks).refusals[0]
+    with pytest.raises(DecodingError):
+        next(looks)
+
+
+def test_a_recording_in_two_folds_is_refused(corpus, tmp_path):
+    config = settings(corpus, "folds.count=2")
+    everything = read_data(corpus)
+    one, other = ({u.source for u in fold.test.utterances if u.label} for fold in folds(everything, 2))
+    shutil.copy(corpus / "bonafide" / min(one) / "b0.wav", corpus / "bonafide" / min(other) / "again.wav")
+    _, compared, _ = check_data(config)
+    pairs = {(learnt.path.name, tested.path.name) for learnt, tested in compared.leaks.overlaps}
+    assert pairs == {("b0.wav", "again.wav"), ("again.wav", "b0.wav")}
+    assert compared.leaks.repeats == 0
+    with pytest.raises(DataError, match="2 recordings of its test part are in the training part of a fold as well"):
+        list(train(config, tmp_path / "run"))
+    result = checked(corpus, "--folds", "2")
+    assert result.exit_code == 1
+    assert "The same content" in result.stdout
+    assert result.stderr.startswith("Refused: 2 recordings of its test part")
+
+
+def test_both_labels_end_a_training_over_folds(corpus, tmp_path):
+    shutil.copy(corpus / "spoof" / "system0" / "s0.wav", corpus / "bonafide" / "site0" / "voice.wav")
+    with pytest.raises(DataError, match="bear both labels"):
+        list(train(settings(corpus, "folds.count=2"), tmp_path / "run"))
+
+
+def test_a_recording_that_crashes_its_decoder_is_one_that_cannot_be_read(corpus, monkeypatch):
+    shutil.copy(corpus / "spoof" / "system0" / "s0.wav", corpus / "spoof" / "system0" / "crash.wav")
+    isolated.close()
+    monkeypatch.setattr(isolated, "_START", ODD)
+    *_, heard = check_data(settings(corpus), jobs=1)
+    isolated.close()
+    [(utterance, reason)] = heard.unreadable
+    assert utterance.path.name == "crash.wav"
+    assert "SIGSEGV" in reason
 
 
 def test_the_check_refuses_what_a_training_would(corpus):
