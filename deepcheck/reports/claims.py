@@ -23,7 +23,8 @@ def read_claims(path: Path) -> Claims:
     if reader is None:
         raise DataError(
             f'"{path.name}" cannot be verified: only {" and ".join(READERS)} reports hold what is needed.',
-            "Write one beside other formats: deepcheck scan ... --output report.html --output report.jsonl",
+            "What a page shows can differ from what it carries, so others are for reading. Write one beside them, even "
+            "after a scan that is done (nothing is scored twice): deepcheck scan ... --output report.jsonl",
         )
     try:
         text = path.read_text(encoding="utf-8")

@@ -1,0 +1,169 @@
+"""How much memory a scan needs for long recordings and for many: `python -m tests.benchmarks.memory` (Linux).
+
+A recording of 10 minutes and one of `--hours` are made of the examples, as Opus, and scanned, each by a process of its
+own with its decoders; then a folder of `--files` recordings of a second, and one of a tenth as many. Of many files the
+processor time for each beside decoding and scoring is told as well: that of a whole scan, less that of a program which
+decodes and scores the same.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import av
+import numpy as np
+import soundfile
+
+from deepcheck.audio.decode import EXTENSIONS, SAMPLE_RATE, Waveform, read
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples" / "audio"
+RATIO, MOST_MB, FILE_MS, FLAT = 1.2, 900.0, 1.0, 1.1
+_LOOK_S = 0.1
+_BLOCK_S = 60
+_BARE = """
+import sys
+from pathlib import Path
+from deepcheck.engine.model import load
+from deepcheck.engine.score import score_together
+from deepcheck.scanner.panel import Panel
+files = sorted(Path(sys.argv[1]).rglob("*.wav"))
+for _ in score_together(Panel([load(sys.argv[2])])._scorers[0], files, timeout_s=600.0):
+    pass
+"""
+
+
+def main() -> int:
+    """The exit code: 1 if a target is missed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.memory", description=__doc__)
+    parser.add_argument("--model", default="fast")
+    parser.add_argument("--hours", type=float, default=6.0)
+    parser.add_argument("--files", type=int, default=10_000, help="of a second each; 0: none")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="memory-") as temporary:
+        met = long_one(Path(temporary), arguments.hours, arguments.model)
+        if arguments.files:
+            met &= many_small(Path(temporary), arguments.files, arguments.model)
+    return 0 if met else 1
+
+
+def long_one(folder: Path, hours: float, model: str) -> bool:
+    """Whether the memory for a recording of so many hours is within its targets."""
+    peaks = []
+    for name, seconds in (("10 min", 600.0), (f"{hours:g} h", 3600 * hours)):
+        path = folder / "long.opus"
+        _write_opus(path, seconds)
+        peak, cpu_s, _ = measured(_scan(path, model), folder / "home")
+        print(f"{name:>14}: {peak:6.0f} MB, {cpu_s:8.1f} s of processor time", flush=True)
+        peaks.append(peak)
+        path.unlink()
+    ratio = _told("the long one's memory to the short one's", peaks[1] / peaks[0], RATIO)
+    return _told("MB for it, decoders included", peaks[1], MOST_MB) and ratio
+
+
+def many_small(folder: Path, files: int, model: str) -> bool:
+    """Whether the memory is the same for so many files as for a tenth, and what each costs is within its target."""
+    speech, peaks, beside_ms = _speech(), [], 0.0
+    for count in (max(1, files // 10), files):
+        inbox = folder / f"{count}"
+        for number in range(count):
+            path = inbox / f"{number // 1000}" / f"{number}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            start = number * 1_009 % (len(speech) - SAMPLE_RATE)
+            soundfile.write(path, speech[start : start + SAMPLE_RATE], SAMPLE_RATE, subtype="PCM_16")
+        peak, cpu_s, wall_s = measured(_scan(inbox, model), folder / "home")
+        _, bare_s, _ = measured([sys.executable, "-c", _BARE, str(inbox), model], folder / "home")
+        beside_ms = 1000 * (cpu_s - bare_s) / count
+        print(
+            f"{count:>8,} files: {peak:6.0f} MB, {cpu_s:8.1f} s of processor time, {bare_s:.1f} s of it to decode, score "
+            f"and start; {wall_s:.1f} s in all",
+            flush=True,
+        )
+        peaks.append(peak)
+    flat = _told("the memory for all to that for a tenth", peaks[1] / peaks[0], FLAT)
+    return _told("ms a file beside decoding and scoring", beside_ms, FILE_MS) and flat
+
+
+def measured(command: Sequence[str], home: Path) -> tuple[float, float, float]:
+    """(MB at the height of a process and its children together, seconds of processor time, of wall time).
+
+    What processes share counts once (the proportional set size of the system).
+    """
+    environment = {**os.environ, "DEEPCHECK_HOME": str(home)}
+    began, peak, ended = time.monotonic(), [0.0], threading.Event()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as process:
+
+        def look() -> None:
+            while not ended.wait(_LOOK_S):
+                peak[0] = max(peak[0], sum(map(_mb, _family(process.pid))))
+
+        watcher = threading.Thread(target=look)
+        watcher.start()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        ended.set()
+        watcher.join()
+    if process.returncode not in (0, 3):  # a second of sound may hold too little speech
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}.")
+    return peak[0], used.ru_utime + used.ru_stime, time.monotonic() - began
+
+
+def _scan(what: Path, model: str) -> list[str]:
+    command = [sys.executable, "-m", "deepcheck", "scan", str(what), "--model", model, "--quiet", "--no-resume"]
+    return [*command, "--format", "csv"]
+
+
+def _family(pid: int) -> Iterator[int]:
+    """The process and those that it started."""
+    yield pid
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children = path.read_text().split()
+        except OSError:  # a thread that has ended meanwhile
+            continue
+        for child in children:
+            yield from _family(int(child))
+
+
+def _mb(pid: int) -> float:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), 0.0)
+
+
+def _speech() -> Waveform:
+    paths = sorted(path for path in EXAMPLES.rglob("*") if path.suffix[1:] in EXTENSIONS)
+    return np.concatenate([read(path) for path in paths])
+
+
+def _write_opus(path: Path, seconds: float) -> None:
+    speech = _speech()
+    shifts = np.random.default_rng(0).integers(len(speech), size=round(seconds / _BLOCK_S))
+    with av.open(str(path), "w") as file:
+        track = file.add_stream("libopus", rate=SAMPLE_RATE, layout="mono")
+        fit = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE, frame_size=320)
+        for shift in shifts:
+            minute = np.resize(np.roll(speech, shift), _BLOCK_S * SAMPLE_RATE)
+            whole = np.round(32767 * np.clip(minute, -1, 1)).astype(np.int16)[None]
+            block = av.AudioFrame.from_ndarray(whole, format="s16", layout="mono")
+            block.sample_rate = SAMPLE_RATE
+            for frame in fit.resample(block):
+                frame.pts = None
+                file.mux(track.encode(frame))
+        file.mux(track.encode(None))
+
+
+def _told(what: str, value: float, most: float) -> bool:
+    print(f"{what}: {value:.2f}; at most {most:g}: {'met' if value <= most else 'MISSED'}", flush=True)
+    return value <= most
+
+
+if __name__ == "__main__":
+    sys.exit(main())
