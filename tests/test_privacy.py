@@ -128,3 +128,13 @@ def test_the_sound_from_stdin_is_gone_however_the_scan_is_ended(tmp_path, tempor
         folder.mkdir()
     clear_up("stdin")
     assert {path.name for path in temporary.iterdir()} == {own.name, "deepcheck-stdin-x-y", "other-1-2"}
+
+
+def test_clearing_up_follows_no_link_and_survives_one_that_leads_nowhere(tmp_path, temporary):
+    """The folder of temporary files belongs to everybody."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").touch()
+    (temporary / "deepcheck-stdin-4194305-x").symlink_to(tmp_path / "mine")  # no process has such a number
+    (temporary / "deepcheck-stdin-4194305-y").symlink_to(tmp_path / "nowhere")
+    clear_up("stdin")
+    assert (tmp_path / "mine" / "file").exists()

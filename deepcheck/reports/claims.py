@@ -85,7 +85,7 @@ def _from_csv(text: str) -> Claims:
         raise ValueError("a CSV has one SHA-256 for several models together; verify the jsonl report")
     files = tuple(
         FileClaim(
-            _plain(row["path"]),
+            row["path"],
             _hash(row["sha256"]) if row["sha256"] else None,
             row["status"],
             row["verdict"] or None,

@@ -26,8 +26,15 @@ def clear_up(kind: str) -> None:
     start = f"deepcheck-{kind}-"
     for folder in Path(tempfile.gettempdir()).glob(f"{start}*-*"):
         process = folder.name.removeprefix(start).partition("-")[0]
-        if process.isdecimal() and folder.stat().st_uid == os.getuid() and not _lives(int(process)):
+        if process.isdecimal() and _is_mine(folder) and not _lives(int(process)):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_mine(folder: Path) -> bool:
+    try:
+        return folder.lstat().st_uid == os.getuid()
+    except OSError:  # another scan was faster
+        return False
 
 
 def _lives(process: int) -> bool:

@@ -18,6 +18,8 @@ TOLERANCE = 1e-3
 """How far a score may lie from the one that was written: other processors, devices and numbers of cores add up in
 another order. On one machine the same file, model and settings give the same score to the last bit."""
 
+_DEEPEST = 64  # parts of a path that are looked for below a root: a stranger may have written thousands
+
 
 class Outcome(StrEnum):
     """What became of a file."""
@@ -123,8 +125,8 @@ def verify(
 ) -> Verification:
     """Hash every file again, and score `sample` of those that are the same (None: all), drawn by `seed`.
 
-    `root` is where the files lie now, if not where they did: below it, each is looked for by the whole of its path,
-    then by ever fewer of its last parts. The models are taken by the names in the report, else from among all that are
+    `root` is where the files lie now, if not where they did: below it, each is looked for by the whole of its path
+    (64 parts at most), then by ever fewer of its last parts. The models are taken by the names in the report, else from among all that are
     stored by their SHA-256, or are those in `models`, by name or file. `progress(done, total)` is called for each
     file that was hashed or scored.
     """
@@ -164,7 +166,7 @@ def _place(row: Checked) -> Path:
 
 
 def _hashed(claim: FileClaim, root: Path | None) -> Checked:
-    found = next((place for place in _places(claim.path, root) if place.is_file()), None)
+    found = next(filter(_is_file, _places(claim.path, root)), None)
     if found is None:
         where = "at its path" if root is None else f"below {root}"
         return Checked(claim, Outcome.MISSING, reason=f"there is no such file {where}")
@@ -185,7 +187,14 @@ def _places(written: str, root: Path | None) -> Iterator[Path]:
             yield path
             continue
         parts = [part for part in path.parts if part not in (path.anchor, os.pardir)]
-        yield from (root.joinpath(*parts[start:]) for start in range(len(parts)))
+        yield from (root.joinpath(*parts[start:]) for start in range(max(0, len(parts) - _DEEPEST), len(parts)))
+
+
+def _is_file(place: Path) -> bool:
+    try:
+        return place.is_file()
+    except OSError:  # a name that is longer than any can be here, a folder that nobody may look into
+        return False
 
 
 def _as_bytes(written: str) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,28 @@ def test_a_report_is_confirmed_where_nothing_has_changed(case, report):
         assert files[name]["llr_now"] == pytest.approx(files[name]["llr"], abs=1e-4)
         assert files[name]["sha256"] == files[name]["sha256_now"]
     assert files["broken.wav"]["llr_now"] is None
+
+
+@pytest.mark.parametrize("report", ["r.jsonl", "r.csv"])
+def test_names_that_reports_write_in_another_way(case, report):
+    names = ["'quoted.wav", "''two.wav", "=1+1.wav", "-dash.wav", "new\nline.wav", "a\\x41b.wav", "\u202ertl.wav"]
+    for i, name in enumerate(names):
+        write_wav(case / name, speechlike(1.2, seed=i))
+    os.rename(case / "=1+1.wav", os.fsencode(case) + b"/=1+\xff.wav")  # noqa: PTH104
+    scanned = CliRunner().invoke(app, ["scan", ".", "--model", "tiny", "--output", report, "--quiet"])
+    assert scanned.exit_code == 3, scanned.output
+    code, whole, _ = told(report, "--sample", 0)
+    assert code == CONFIRMED
+    assert whole["counts"]["same"] >= len(names)
+
+
+@pytest.mark.parametrize("path", ["y" * 5000, "x/" * 3000, "a\0b", "/proc/1/root/../" + "z" * 300])
+def test_paths_that_cannot_be_are_missing(case, path):
+    edit(case / "r.jsonl", lambda row: row["path"].endswith("broken.wav") and row.update(path=path))
+    for root in ([], ["--root", "inbox"]):
+        code, whole, _ = told("r.jsonl", "--sample", 0, *root)
+        assert code == NOT_CONFIRMED
+        assert (whole["counts"]["missing"], whole["counts"]["same"]) == (1, 2)
 
 
 def test_what_changed_is_named(case):
