@@ -125,10 +125,10 @@ def verify(
 ) -> Verification:
     """Hash every file again, and score `sample` of those that are the same (None: all), drawn by `seed`.
 
-    `root` is where the files lie now, if not where they did: below it, each is looked for by the whole of its path
-    (64 parts at most), then by ever fewer of its last parts. The models are taken by the names in the report, else from among all that are
-    stored by their SHA-256, or are those in `models`, by name or file. `progress(done, total)` is called for each
-    file that was hashed or scored.
+    `root` is where the files lie now, if not where they did: below it, each is looked for by the whole of its path (64
+    parts at most), then by ever fewer of its last parts. The models are taken by the names in the report, else from
+    among all that are stored by their SHA-256, or are those in `models`, by name or file. `progress(done, total)` is
+    called for each file that was hashed or scored.
     """
     rows = []
     for number, claim in enumerate(claims.files, 1):
