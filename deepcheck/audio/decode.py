@@ -209,7 +209,7 @@ def _resampled(frames: Iterator[Any], sample_rate: int) -> Iterator[Waveform]:
             yield rest
 
 
-def _mono(frames: Iterable[Any], stream: soxr.ResampleStream | None) -> Iterator[Waveform]:
+def _mono(frames: Iterable[Any], stream: Any) -> Iterator[Waveform]:
     for interleaved in frames:
         channels = interleaved.to_ndarray().reshape(-1, interleaved.layout.nb_channels)
         mono = _finite(channels.mean(axis=1, dtype=np.float32))

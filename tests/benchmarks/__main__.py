@@ -13,6 +13,7 @@ PARTS = {
     "throughput": "scanning a folder of mixed recordings",
     "export": "the shipped detectors by ONNX Runtime beside PyTorch",
     "training": "training beside plain loops, and surgery on a large encoder",
+    "memory": "scanning a recording of hours, and thousands of small ones",
     "score_file": "evaluating as many scores as the largest public set has",
 }
 

@@ -1,12 +1,11 @@
-"""How much memory a scan needs for long recordings and for many: `python -m tests.benchmarks.memory` (Linux).
+"""How much memory a scan needs for long recordings and for many (Linux).
 
-A recording of 10 minutes and one of `--hours` are made of the examples, as MP3, and scanned, each by a process of its
-own with its decoders; then a folder of `--files` recordings of a second, and one of a tenth as many. Of many files the
-processor time for each beside decoding and scoring is told as well: that of a whole scan, less that of a program which
-decodes and scores the same.
+A recording of 10 minutes and one of 6 hours are made of the examples, as MP3, and scanned, each by a process of its own
+with its decoders; then a folder of recordings of a second, and one of a tenth as many. Of many files the processor time
+for each beside decoding and scoring is told as well: that of a whole scan, less that of a program which decodes and
+scores the same.
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -21,9 +20,11 @@ import numpy as np
 import soundfile
 
 from deepcheck.audio.decode import EXTENSIONS, SAMPLE_RATE, Waveform, read
+from tests.benchmarks.figure import Figure
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples" / "audio"
-RATIO, MOST_MB, FILE_MS, FLAT = 1.2, 900.0, 1.0, 1.1
+MODEL = "fast"
+_HOURS = 6
 _LOOK_S = 0.1
 _PART_S = 600
 _BARE = """
@@ -38,55 +39,43 @@ for _ in score_together(Panel([load(sys.argv[2])])._scorers[0], files, timeout_s
 """
 
 
-def main() -> int:
-    """The exit code: 1 if a target is missed."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.memory", description=__doc__)
-    parser.add_argument("--model", default="fast")
-    parser.add_argument("--hours", type=float, default=6.0)
-    parser.add_argument("--files", type=int, default=10_000, help="of a second each; 0: none")
-    arguments = parser.parse_args()
+def figures(large: bool) -> Iterator[Figure]:
+    """Of the long recording its memory in all and beside that of the short one; of the files, 10,000 or with `large`
+    100,000, their memory beside that of a tenth of them, and what each costs."""
     with tempfile.TemporaryDirectory(prefix="memory-") as temporary:
-        met = long_one(Path(temporary), arguments.hours, arguments.model)
-        if arguments.files:
-            met &= many_small(Path(temporary), arguments.files, arguments.model)
-    return 0 if met else 1
+        yield from _long(Path(temporary))
+        yield from _many(Path(temporary), 100_000 if large else 10_000)
 
 
-def long_one(folder: Path, hours: float, model: str) -> bool:
-    """Whether the memory for a recording of so many hours is within its targets."""
-    peaks = []
-    for name, parts in (("10 min", 1), (f"{hours:g} h", round(3600 * hours / _PART_S))):
+def _long(folder: Path) -> Iterator[Figure]:
+    peaks, told = [], []
+    for name, parts in (("10 min", 1), (f"{_HOURS} h", _HOURS * 3600 // _PART_S)):
         path = folder / "long.mp3"
         _write_mp3(path, parts)
-        peak, cpu_s, _ = measured(_scan(path, model), folder / "home")
-        print(f"{name:>14}: {peak:6.0f} MB, {cpu_s:8.1f} s of processor time", flush=True)
+        peak, cpu_s, _ = measured(_scan(path), folder / "home")
         peaks.append(peak)
+        told.append(f"{name}: {peak:.0f} MB, {cpu_s:.1f} s of CPU")
         path.unlink()
-    ratio = _told("the long one's memory to the short one's", peaks[1] / peaks[0], RATIO)
-    return _told("MB for it, decoders included", peaks[1], MOST_MB) and ratio
+    beside = "; ".join(told)
+    yield Figure(f"memory for {_HOURS} hours in that for 10 minutes", peaks[1] / peaks[0], 1.2, "x", True, beside)
+    yield Figure(f"memory for {_HOURS} hours, decoders included", peaks[1], 900, "MB", True)
 
 
-def many_small(folder: Path, files: int, model: str) -> bool:
-    """Whether the memory is the same for so many files as for a tenth, and what each costs is within its target."""
-    speech, peaks, beside_ms = _speech(), [], 0.0
-    for count in (max(1, files // 10), files):
+def _many(folder: Path, files: int) -> Iterator[Figure]:
+    speech, peaks, told = _speech(), [], []
+    for count in (files // 10, files):
         inbox = folder / f"{count}"
         for number in range(count):
             path = inbox / f"{number // 1000}" / f"{number}.wav"
             path.parent.mkdir(parents=True, exist_ok=True)
             start = number * 1_009 % (len(speech) - SAMPLE_RATE)
             soundfile.write(path, speech[start : start + SAMPLE_RATE], SAMPLE_RATE, subtype="PCM_16")
-        peak, cpu_s, wall_s = measured(_scan(inbox, model), folder / "home")
-        _, bare_s, _ = measured([sys.executable, "-c", _BARE, str(inbox), model], folder / "home")
-        beside_ms = 1000 * (cpu_s - bare_s) / count
-        print(
-            f"{count:>8,} files: {peak:6.0f} MB, {cpu_s:8.1f} s of processor time, {bare_s:.1f} s of it to decode, "
-            f"score and start; {wall_s:.1f} s in all",
-            flush=True,
-        )
+        peak, cpu_s, _ = measured(_scan(inbox), folder / "home")
+        _, bare_s, _ = measured([sys.executable, "-c", _BARE, str(inbox), MODEL], folder / "home")
         peaks.append(peak)
-    flat = _told("the memory for all to that for a tenth", peaks[1] / peaks[0], FLAT)
-    return _told("ms a file beside decoding and scoring", beside_ms, FILE_MS) and flat
+        told.append(f"{count:,}: {peak:.0f} MB, {cpu_s:.1f} s of CPU, {bare_s:.1f} s of it to start, decode and score")
+    yield Figure("memory for all files in that for a tenth", peaks[1] / peaks[0], 1.1, "x", True, "; ".join(told))
+    yield Figure("a file beside decoding and scoring", 1000 * (cpu_s - bare_s) / files, 1, "ms", True)
 
 
 def measured(command: Sequence[str], home: Path) -> tuple[float, float, float]:
@@ -113,8 +102,8 @@ def measured(command: Sequence[str], home: Path) -> tuple[float, float, float]:
     return peak[0], used.ru_utime + used.ru_stime, time.monotonic() - began
 
 
-def _scan(what: Path, model: str) -> list[str]:
-    command = [sys.executable, "-m", "deepcheck", "scan", str(what), "--model", model, "--quiet", "--no-resume"]
+def _scan(what: Path) -> list[str]:
+    command = [sys.executable, "-m", "deepcheck", "scan", str(what), "--model", MODEL, "--quiet", "--no-resume"]
     return [*command, "--format", "csv"]
 
 
@@ -158,12 +147,3 @@ def _write_mp3(path: Path, parts: int) -> None:
     with path.open("ab") as more:
         for _ in range(parts - 1):
             more.write(data)
-
-
-def _told(what: str, value: float, most: float) -> bool:
-    print(f"{what}: {value:.2f}; at most {most:g}: {'met' if value <= most else 'MISSED'}", flush=True)
-    return value <= most
-
-
-if __name__ == "__main__":
-    sys.exit(main())
