@@ -58,7 +58,8 @@ print([tuple(build_frontend({{"name": n}})(torch.randn(1, 16_000)).shape) for n 
     )
     assert done.returncode == 0, done.stderr
     mean, shapes = done.stdout.splitlines()
-    assert float(mean) == pytest.approx(mean_power, rel=1e-5)
+    # From process to process it was seen to vary by 2e-5, once in dozens.
+    assert float(mean) == pytest.approx(mean_power, rel=1e-4)
     assert shapes == "[(1, 1, 80, 101), (1, 1, 256, 101), (1, 1, 60, 101)]"
 
 
