@@ -66,7 +66,8 @@ def _from_jsonl(text: str) -> Claims:
         for row in rows
     )
     threshold = float(settings["threshold"]) if "threshold" in settings else None
-    return Claims(files, models, _text(basis["version"]), threshold, rounding=0.5e-6)
+    precision = settings.get("precision", "auto")
+    return Claims(files, models, _text(basis["version"]), threshold, precision, rounding=0.5e-6)
 
 
 def _lasting(basis: Mapping[str, Any]) -> list[Any]:
@@ -95,7 +96,8 @@ def _from_csv(text: str) -> Claims:
     )
     model = ModelClaim(_plain(first["model"]), _hash(first["model_sha256"]))
     threshold = float(first["threshold"]) if first.get("threshold") else None
-    return Claims(files, (model,), first.get("version") or None, threshold, rounding=0.5e-4)
+    precision = first.get("precision") or "auto"
+    return Claims(files, (model,), first.get("version") or None, threshold, precision, rounding=0.5e-4)
 
 
 READERS: Mapping[str, Callable[[str], Claims]] = {".jsonl": _from_jsonl, ".csv": _from_csv}

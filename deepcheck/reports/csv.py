@@ -39,6 +39,7 @@ COLUMNS = (
     "bit_rate_bps",
     "version",
     "threshold",
+    "precision",
 )
 """New columns come after these, and those of several models, `llr_NAME` and `verdict_NAME`, after all."""
 
@@ -47,9 +48,9 @@ def render(report: Report, style: Style | None = None) -> str:
     """A header and a row a file; what is not known is empty. Numbers have four decimals, times are in seconds.
 
     `complete` is the same in every row: false if the scan was interrupted. `stretches` are `start-end (llr)`, `notes`
-    sentences; both are joined by semicolons. `threshold` is the one that the user set. `snr_db`, `bandwidth_hz` and
-    `level_db` are medians over the windows with a score. A text that a spreadsheet would take for a formula has an
-    apostrophe in front, a path `./`.
+    sentences; both are joined by semicolons. `threshold` and `precision` are those that the user set.
+    `snr_db`, `bandwidth_hz` and `level_db` are medians over the windows with a score. A text that a spreadsheet would
+    take for a formula has an apostrophe in front, a path `./`.
     """
     models = [model.model for model in report.basis.models]
     columns = [*COLUMNS, *(plain(f"{what}_{name}") for name in models for what in ("llr", "verdict"))]
@@ -83,7 +84,7 @@ def _row(result: FileResult, basis: Basis, complete: bool) -> list[str]:
             else ("",) * 3
         ),
         cell(basis.version),
-        dict(basis.settings).get("threshold", ""),
+        *(dict(basis.settings).get(name, "") for name in ("threshold", "precision")),
     ]
 
 

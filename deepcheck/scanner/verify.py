@@ -55,14 +55,15 @@ class FileClaim:
 class Claims:
     """All that can be checked of a report.
 
-    `version` is that of the deepcheck that made it, where that is known; `threshold` the one that its user set;
-    `rounding` is by how much a score may have been rounded.
+    `version` is that of the deepcheck that made it, where that is known; `threshold` and `precision` those that its user
+    set; `rounding` is by how much a score may have been rounded.
     """
 
     files: tuple[FileClaim, ...]
     models: tuple[ModelClaim, ...]
     version: str | None
     threshold: float | None = None
+    precision: str = "auto"
     rounding: float = 0.0
 
 
@@ -142,7 +143,7 @@ def verify(
     loaded = _models(claims.models, models)
     if isinstance(loaded, str):
         return Verification(tuple(rows), loaded)
-    panel = Panel(loaded, threshold=claims.threshold, device=device)
+    panel = Panel(loaded, threshold=claims.threshold, device=device, precision=claims.precision)
     for done, (index, result) in enumerate(panel.results([_place(rows[i]) for i in chosen], jobs), 1):
         row = rows[chosen[index]]
         wrong = _difference(row.claim, result.status, result.verdict, result.llr, TOLERANCE + claims.rounding)

@@ -168,6 +168,14 @@ def test_a_threshold_of_the_users_own_is_part_of_what_is_repeated(case):
     assert verify("t.jsonl", "t.csv", "--all").exit_code == CONFIRMED
 
 
+def test_what_was_scored_in_bfloat16_is_scored_so_again(case):
+    arguments = ["scan", "inbox", "--model", "tiny", "--precision", "bf16", "--quiet", "--no-resume"]
+    CliRunner().invoke(app, [*arguments, "--output", "b.jsonl", "--output", "b.csv"])
+    assert verify("b.jsonl", "b.csv", "--all").exit_code == CONFIRMED
+    edit(case / "b.jsonl", lambda row: row["basis"]["settings"].pop("precision"))
+    assert verify("b.jsonl", "--all").exit_code == NOT_CONFIRMED  # in float32 they are others
+
+
 def test_several_models(case, stored_model):
     stored_model("second", offset=0.5)
     CliRunner().invoke(

@@ -24,19 +24,19 @@ def test_the_whole_document():
             "path,status,verdict,llr,p_spoof,duration_s,speech_s,suspicious_start_s,suspicious_end_s,suspicious_llr,"
             "reason,sha256,model,"  # those that were first keep their places
             "model_sha256,complete,stretches,notes,threshold_spoof,threshold_bonafide,distance,snr_db,bandwidth_hz,"
-            "level_db,format,codec,sample_rate_hz,channels,bit_rate_bps,version,threshold"
+            "level_db,format,codec,sample_rate_hz,channels,bit_rate_bps,version,threshold,precision"
         ),
         (
             f"in/spliced.mp3,scored,spoof,-1.2500,0.7773,12.0000,8.5000,2.0000,6.0000,-4.5000,,{'cd' * 32},{model},"
             '2.0-6.0 (-4.50),"It was encoded more than once.; The level is low.",-1.0000,1.0000,0.5000,'
-            "15.5000,7300.0000,-32.5000,mp3,mp3float,44100,2,128000,0.1.0,"
+            "15.5000,7300.0000,-32.5000,mp3,mp3float,44100,2,128000,0.1.0,,"
         ),
         (
             f"in/call.wav,scored,bona fide,2.5000,0.0759,6.0000,5.0000,2.0000,6.0000,2.2500,,,{model},"
-            ",It has the bandwidth of a telephone.,-3.0000,2.0000,,,,,wav,pcm_s16le,8000,1,,0.1.0,"
+            ",It has the bandwidth of a telephone.,-3.0000,2.0000,,,,,wav,pcm_s16le,8000,1,,0.1.0,,"
         ),
-        f"mute.wav,no speech,,,,3.0000,0.0000,,,,no speech found,,{model},,,,,,,,,,,,,,0.1.0,",
-        f"bad.wav,unreadable,,,,,,,,,the file is empty,,{model},,,,,,,,,,,,,,0.1.0,",
+        f"mute.wav,no speech,,,,3.0000,0.0000,,,,no speech found,,{model},,,,,,,,,,,,,,0.1.0,,",
+        f"bad.wav,unreadable,,,,,,,,,the file is empty,,{model},,,,,,,,,,,,,,0.1.0,,",
         "",
     ]
 
@@ -50,8 +50,8 @@ def test_several_stretches():
 def test_several_models_have_columns_of_their_own_at_the_end():
     lines = render(TWO_MODELS).split("\r\n")
     assert lines[0] == ",".join(COLUMNS) + ",llr_one,verdict_one,llr_two,verdict_two"
-    assert lines[1].endswith(",128000,0.1.0,,-3.0000,spoof,0.2500,inconclusive")
-    assert lines[2].endswith(",1,,0.1.0,,2.0000,bona fide,3.0000,bona fide")
+    assert lines[1].endswith(",128000,0.1.0,,,-3.0000,spoof,0.2500,inconclusive")
+    assert lines[2].endswith(",1,,0.1.0,,,2.0000,bona fide,3.0000,bona fide")
     assert lines[3].endswith(",,,,")  # nobody has an opinion of a file that cannot be read
     assert {line.count(",") for line in lines[:-1] if '"' not in line} == {len(COLUMNS) + 3}
 
