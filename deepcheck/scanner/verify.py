@@ -55,8 +55,8 @@ class FileClaim:
 class Claims:
     """All that can be checked of a report.
 
-    `version` is that of the deepcheck that made it, where that is known; `threshold` and `precision` those that its user
-    set; `rounding` is by how much a score may have been rounded.
+    `version` is that of the deepcheck that made it, where that is known; `threshold` and `precision` those that its
+    user set; `rounding` is by how much a score may have been rounded.
     """
 
     files: tuple[FileClaim, ...]
