@@ -1,5 +1,6 @@
 """The figures of a study: each arm beside its control, the error by grown layer, and by the size of the model."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,16 +56,19 @@ def beside_control(arms: Sequence["Arm"], control: "Arm") -> Figure:
 
 
 def by_parameters(arms: Sequence["Arm"], control: "Arm") -> Figure:
-    """EER against the size of the model at the end, with intervals; the control stands out."""
-    figure = Figure(figsize=(8, 4.6), layout="constrained")
+    """EER against the size of the model at the end, with intervals; arms of one size stand side by side."""
+    figure = Figure(figsize=(9, 5), layout="constrained")
     ax = figure.subplots()
-    for arm in sorted(arms, key=lambda one: (one.parameters, one.eer)):
+    step = 0.015 * (max(arm.parameters for arm in arms) - min(arm.parameters for arm in arms))
+    beside: Counter[float] = Counter()
+    for number, arm in enumerate(sorted(arms, key=lambda one: (one.parameters, one.eer)), start=1):
         color = VERMILION if arm.name == CONTROL else BLUE
         low, high = _around(arm)
-        ax.errorbar(
-            arm.parameters, arm.eer, [[arm.eer - low], [high - arm.eer]], fmt="o", color=color, capsize=2, linewidth=0.7
-        )
-        ax.annotate(arm.name, (arm.parameters, arm.eer), xytext=(4, 2), textcoords="offset points", fontsize=6)
+        x = arm.parameters + step * beside[arm.parameters]
+        beside[arm.parameters] += 1
+        reach = [[arm.eer - low], [high - arm.eer]]
+        ax.errorbar(x, arm.eer, reach, fmt="o", color=color, markersize=3, linewidth=0.7, label=f"{number}  {arm.name}")
+        ax.annotate(str(number), (x, high), xytext=(0, 2), textcoords="offset points", fontsize=6, ha="center")
     ax.axhline(control.eer, color=VERMILION, linewidth=0.8, linestyle="--")
     ax.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0, symbol=" %"))
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
@@ -72,6 +76,7 @@ def by_parameters(arms: Sequence["Arm"], control: "Arm") -> Figure:
     ax.set_ylabel("equal error rate", fontsize=9)
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_title(control.family, fontsize=11)
+    figure.legend(loc="outside right center", fontsize=7, frameon=False, handlelength=0, markerscale=0)
     return figure
 
 
