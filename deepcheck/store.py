@@ -89,13 +89,20 @@ def set_current(name: str) -> None:
 
 
 def remove(name: str) -> None:
-    """Delete one of the user's own models; if it was the current one, the shipped default takes its place."""
+    """Delete one of the user's own models, and its graph; if it was current, the shipped default takes its place."""
     entry = _stored(name)
     if entry.shipped:
         raise ModelError(f'"{name}" came with the package and cannot be removed.')
+    graph = place_of_graph(sha256(entry.path))
     entry.path.unlink()
+    graph.unlink(missing_ok=True)
     if current() == name:
         (home() / "current").unlink(missing_ok=True)
+
+
+def place_of_graph(model_sha256: str) -> Path:
+    """Where the graph of that model lies, if it was exported for scans."""
+    return home() / "exports" / f"{model_sha256}.onnx"
 
 
 def resolve(name: str | None = None) -> Entry:

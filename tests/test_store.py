@@ -160,6 +160,17 @@ def test_remove(weights, home):
         store.remove("mine")
 
 
+def test_with_a_model_goes_the_graph_that_was_made_of_it(none_shipped, home):
+    mine, other = own(home, "mine"), own(home, "other")
+    other.write_bytes(b"other weights")
+    graphs = [store.place_of_graph(store.sha256(path)) for path in (mine, other)]
+    for graph in graphs:
+        graph.parent.mkdir(exist_ok=True)
+        graph.touch()
+    store.remove("mine")
+    assert [graph.exists() for graph in graphs] == [False, True]
+
+
 def test_remove_touches_only_the_store(none_shipped, tmp_path, monkeypatch):
     file = tmp_path / "precious.safetensors"
     file.touch()

@@ -197,15 +197,16 @@ def export_model(
 
       deepcheck models export default --format onnx
     """
+    from deepcheck import store
     from deepcheck.cli.console import say
-    from deepcheck.engine.graph import export_onnx, place_of_graph
+    from deepcheck.engine.graph import export_onnx
     from deepcheck.engine.model import load
     from deepcheck.errors import ConfigError
 
     if format != "onnx":
         raise ConfigError(f'There is no export format "{format}".', "There is: onnx.")
     model = load(name)
-    place = output or place_of_graph(model.sha256)
+    place = output or store.place_of_graph(model.sha256)
     difference = export_onnx(model.detector, place)
     say(f"Written to {place}; no logit differed by more than {difference:.0e}.")
 

@@ -116,11 +116,6 @@ def _difference(detector: Detector, graph: Graph, windows: Tensor) -> float:
     return max(found)
 
 
-def place_of_graph(model_sha256: str) -> Path:
-    """Where `scan` looks for the graph of that model, there or not."""
-    return store.home() / "exports" / f"{model_sha256}.onnx"
-
-
 def graph_for(model_sha256: str, runtime: str = "auto") -> Graph | None:
     """The graph to compute with, None for PyTorch: `auto` takes one that was exported, if ONNX Runtime is there.
 
@@ -128,7 +123,7 @@ def graph_for(model_sha256: str, runtime: str = "auto") -> Graph | None:
     """
     if runtime not in RUNTIMES:
         raise ConfigError(f'There is no runtime "{runtime}".', f"Choose one of: {', '.join(RUNTIMES)}.")
-    path = place_of_graph(model_sha256)
+    path = store.place_of_graph(model_sha256)
     if runtime == "torch" or (runtime == "auto" and not (path.is_file() and find_spec("onnxruntime"))):
         return None
     require_runtime()
