@@ -87,7 +87,6 @@ def command(
     from deepcheck.cli.surgery import child_name, keep, probe_on
     from deepcheck.engine.surgery import pruned, statistics_of
     from deepcheck.engine.target_speed import reach_speed
-    from deepcheck.errors import ConfigError
     from deepcheck.plasticity.plan import choose_layers
     from deepcheck.plasticity.selection import NEWEST, Ask, pools_of, select
     from deepcheck.plots import check_format
@@ -99,8 +98,6 @@ def command(
     parent = load_checkpoint(entry.path).named(entry.name)
     groups = parent.build().groups()
     ask = Ask(choose_layers(layer, groups, seed, part), part, neurons, fraction)
-    if target_speed is not None and (neurons is not None or fraction is not None):
-        raise ConfigError("How much to remove is said twice.", "Give --target-speed, --neurons or --fraction alone.")
     pools = [] if target_speed is not None else pools_of(groups, ask, scope, parent.card.grown_from, criterion)
     where = scope if layer == "all" and scope != "layer" else layer.replace(",", "+")
     what = f"{where}x{neurons or fraction}" if neurons or fraction else NEWEST if criterion == NEWEST else scope

@@ -51,32 +51,33 @@ def reach_speed(
 ) -> Reached:
     """What has to go for `parent` to be `target` times as fast on this machine's CPU, found by bisection.
 
-    `ask` says of which units, whatever its numbers are; `scope`, `criterion` and `probe` are those of
+    `ask` says of which units, and not how many; `scope`, `criterion` and `probe` are those of
     `surgery.statistics_of` and `selection.pools_of`. Speed is taken for certain to grow with what goes, which holds
-    but for noise and the widths that a processor likes. Raises `ConfigError` for a target that is none, and where it
-    cannot be reached, with what can be had.
+    but for noise and the widths that a processor likes. Raises `ConfigError` for a target that is none, beside another
+    number, and where it cannot be reached, with what can be had.
     """
+    if ask.neurons is not None or ask.fraction is not None:
+        raise ConfigError("How much to remove is said twice.", "Give a target speed, neurons or a fraction alone.")
     if not 1 < target < float("inf"):
         raise ConfigError(f"A target speed of {target:g} is none.", "Give how many times as fast, such as 1.5.")
     offers = _offers(parent, ask, scope, criterion)
     widest = max(offers.values(), key=lambda pools: sum(len(pool.groups) for pool in pools))
     known = statistics_of(parent, widest, criterion, probe)
     fractions = [*offers]
-    with torch.inference_mode():
-        measured: list[Pace] = []
-        low, high, best = 0, len(fractions) - 1, None
-        # The most that can go comes first: where that is not enough, no more need be measured.
-        middle = high
-        while low <= high:
-            selections = tuple(select(known, offers[fraction := fractions[middle]], criterion, seed))
-            measured.append(Pace(fraction, speed_of(parent, selections)))
-            if measured[-1].speed >= target:
-                best, high = Reached(fraction, tuple(measured), selections), middle - 1
-            elif best is None:
-                break
-            else:
-                low = middle + 1
-            middle = (low + high) // 2
+    measured: list[Pace] = []
+    low, high, best = 0, len(fractions) - 1, None
+    # The most that can go comes first: where that is not enough, no more need be measured.
+    middle = high
+    while low <= high:
+        selections = tuple(select(known, offers[fraction := fractions[middle]], criterion, seed))
+        measured.append(Pace(fraction, speed_of(parent, selections)))
+        if measured[-1].speed >= target:
+            best, high = Reached(fraction, tuple(measured), selections), middle - 1
+        elif best is None:
+            break
+        else:
+            low = middle + 1
+        middle = (low + high) // 2
     if best is None:
         most = measured[-1]
         raise ConfigError(
@@ -116,5 +117,6 @@ def speed_of(parent: Checkpoint, selections: Sequence[Selection]) -> float:
 
 def _seconds(detector: Detector, noise: Tensor) -> float:
     began = time.perf_counter()
-    detector.score(noise)
+    with torch.inference_mode():
+        detector.score(noise)
     return time.perf_counter() - began

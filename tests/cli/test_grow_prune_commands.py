@@ -118,7 +118,7 @@ def test_a_name_that_is_taken(base):
         (["grow", "--init", "gradmax"], "needs data"),
         (["prune"], "--neurons or --fraction"),
         (["prune", "--neurons", "1", "--fraction", "0.1"], "--neurons or --fraction"),
-        (["prune", "--neurons", "1", "--target-speed", "1.5"], "--target-speed, --neurons or --fraction alone"),
+        (["prune", "--neurons", "1", "--target-speed", "1.5"], "a target speed, neurons or a fraction alone"),
         (["prune", "--target-speed", "0.5", "--criterion", "magnitude"], "how many times as fast, such as 1.5"),
         (["prune", "--neurons", "1"], "looks at data"),
         (["prune", "--neurons", "4", "--criterion", "newest"], "At most 3"),

@@ -64,6 +64,8 @@ def test_what_cannot_be_reached_is_said_with_what_can(parent, counted):
     fastest = parent.card.parameters / least.card.parameters
     assert f"Without 95% of these units the model is {fastest:.2f} times as fast, not 1000." in caught.value.message
     assert len(set(counted)) == 2  # nothing beside the most that can go was tried
+    with pytest.raises(ConfigError, match="said twice"):
+        prune(parent, target_speed=1.5, neurons=3, criterion="magnitude")
     for wrong in (1.0, 0.5, float("nan"), float("inf")):
         with pytest.raises(ConfigError, match="target speed"):
             reach_speed(parent, wrong, Ask([1]), criterion="magnitude")
