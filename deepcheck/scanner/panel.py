@@ -207,7 +207,7 @@ class Panel:
 
 
 def _scorer(model: Model, device: str, precision: str, runtime: str) -> Scorer:
-    # Never bfloat16 unasked: it moves the logit of `default` by 0.03, where machines may differ by 0.001 (`verify`).
+    # Never bfloat16 unasked: it moves a score by far more than `verify` lets machines differ.
     return Scorer(
         model.detector,
         model.card.calibration,

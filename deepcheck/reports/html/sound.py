@@ -15,6 +15,7 @@ from deepcheck.audio.decode import SAMPLE_RATE, Waveform
 from deepcheck.audio.isolated import decode
 from deepcheck.errors import AudioError
 from deepcheck.files import sha256
+from deepcheck.scanner.address import Address
 
 _AWAY = "the file is not on this computer, and its copy was deleted"
 COLUMNS = 600  # of a waveform, at most
@@ -56,7 +57,7 @@ def listen(
     """
     try:
         if not path.is_file():  # a pipe would be waited for
-            return Sound(problem=_AWAY if "://" in str(path) else "the file is no longer there")
+            return Sound(problem=_AWAY if isinstance(path, Address) else "the file is no longer there")
         if digest is not None and sha256(path) != digest:
             return Sound(problem="the file has changed since it was scanned")
     except (OSError, ValueError) as error:
