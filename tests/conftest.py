@@ -180,6 +180,15 @@ def write_corpus(place: Path) -> Path:
 
 
 @pytest.fixture
+def inbox(tmp_path, stored_model) -> Path:
+    """Six voices, and a model to scan them with."""
+    stored_model()
+    for i in range(6):
+        write_wav(tmp_path / "in" / f"{i}.wav", speechlike(1.2, seed=i))
+    return tmp_path / "in"
+
+
+@pytest.fixture
 def corpus(tmp_path: Path) -> Path:
     """A corpus that a test may spoil."""
     return write_corpus(tmp_path / "corpus")

@@ -8,7 +8,12 @@ from xml.etree import ElementTree
 
 from .tally import Tally
 
-_TESTS = ("tests/cli/test_faults.py", "tests/cli/test_scan_killed.py", "tests/audio/test_isolated.py")
+_TESTS = (
+    "tests/cli/test_faults.py",
+    "tests/cli/test_full_disk.py",
+    "tests/cli/test_scan_killed.py",
+    "tests/audio/test_isolated.py",
+)
 _ROOT = Path(__file__).parent.parent.parent
 
 

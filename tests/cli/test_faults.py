@@ -1,11 +1,8 @@
 """What goes wrong around a scan or a training costs nothing that was finished, and leaves nothing half written.
 
-The end by `kill -9` has tests of its own, `test_scan_killed.py`.
+The end by `kill -9` and disks that fill up have tests of their own, `test_scan_killed.py` and `test_full_disk.py`.
 """
 
-import contextlib
-import csv
-import io
 import json
 import logging
 import os
@@ -22,6 +19,7 @@ import torch
 import yaml
 from conftest import speechlike, write_wav
 from odd_decoder import ODD
+from scanned import DONE, ERROR, FAIL_ON, SOME_NOT_SCORED, journal, rows, scan, scores, whole_lines
 from test_train_command import SETTINGS
 from typer.testing import CliRunner
 
@@ -33,8 +31,6 @@ from deepcheck.runtime import device_errors
 from deepcheck.scanner import run as scanning
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-
-DONE, ERROR, SOME_NOT_SCORED, FAIL_ON = 0, 1, 3, 4
 
 # Runs commands as processes of their own, several at once, without importing everything for each.
 SERVER = """
@@ -87,149 +83,6 @@ def server():
     ) as process:
         yield Server(process)
         process.stdin.close()
-
-
-@pytest.fixture
-def inbox(tmp_path, stored_model) -> Path:
-    """Six voices, and a model to scan them with."""
-    stored_model()
-    for i in range(6):
-        write_wav(tmp_path / "in" / f"{i}.wav", speechlike(1.2, seed=i))
-    return tmp_path / "in"
-
-
-def scan(*arguments, code=DONE):
-    result = CliRunner().invoke(app, ["scan", *map(str, arguments), "--model", "tiny", "--jobs", "1"])
-    assert result.exit_code == code, (result.output, result.exception)
-    return result
-
-
-def rows(text):
-    return {Path(row["path"]).name: row for row in csv.DictReader(io.StringIO(text, newline=""))}
-
-
-def scores(path):
-    return {name: row["llr"] for name, row in rows(path.read_text()).items()}
-
-
-def journal(home) -> Path:
-    [path] = home.glob("journals/*/*.jsonl")
-    return path
-
-
-def whole_lines(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_bytes().splitlines()]
-
-
-@pytest.fixture
-def disk():
-    """A disk of its own of so many bytes, mounted at a folder; there everything counts, not each file by itself."""
-    mounted = []
-
-    def mount(folder, size) -> Path:
-        folder.mkdir(parents=True, exist_ok=True)
-        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "deepcheck-test", str(folder)]
-        made = subprocess.run(command, capture_output=True, text=True) if shutil.which("mount") else None
-        if made is None or made.returncode:
-            pytest.skip(f"no disk can be mounted here: {made.stderr.strip() if made else 'there is no mount'}")
-        mounted.append(folder)
-        return folder
-
-    yield mount
-    for folder in mounted:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def fill(folder) -> Path:
-    """What takes all that is left there."""
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while file.write(bytes(4096)):
-            pass
-    assert shutil.disk_usage(folder).free == 0
-    return filler
-
-
-def test_disk_that_fills_up_under_the_journal(inbox, tmp_path, home, disk, caplog):
-    for i in range(6, 14):
-        write_wav(inbox / f"{i}.wav", speechlike(1.2, seed=i % 7) * (0.5 + i / 100))
-    scan(inbox, "-o", tmp_path / "whole.csv", "--no-resume")
-    size = journal(home).stat().st_size
-    shutil.rmtree(home / "journals")
-    disk(home / "journals", size // 2)
-    with caplog.at_level(logging.WARNING):
-        told = scan(inbox, "--format", "csv", "--quiet")
-    assert "No space left on device" in caplog.text
-    assert {name: row["llr"] for name, row in rows(told.stdout).items()} == scores(tmp_path / "whole.csv")
-    kept = journal(home).read_bytes().count(b"\n")
-    assert 0 < kept < 14
-    again = scan(inbox, "-o", tmp_path / "again.csv")
-    assert f"{kept} of 14 files were scored by an earlier run" in again.stderr
-    assert scores(tmp_path / "again.csv") == scores(tmp_path / "whole.csv")
-
-
-def test_full_disk_under_reports_and_models(inbox, tmp_path, home, disk):
-    out = disk(tmp_path / "out", 1 << 16)
-    scan(inbox, "-o", out / "report.csv")
-    before, filler = (out / "report.csv").read_bytes(), fill(out)
-    told = scan(inbox, "-o", out / "report.csv", code=ERROR)
-    assert "No space left on device" in told.stderr
-    assert (out / "report.csv").read_bytes() == before
-    assert {path.name for path in out.iterdir()} == {"report.csv", "filler"}, "half a report was left"
-    parent = shutil.copy(home / "models" / "tiny.safetensors", tmp_path)
-    disk(home / "models", 1 << 21)
-    fill(home / "models")
-    grow = ["grow", str(parent), "--layer", "3", "--neurons", "8", "--name", "wider"]
-    result = CliRunner().invoke(app, grow)
-    assert result.exit_code == ERROR, result.output
-    assert "No space left on device" in result.stderr
-    assert [path.name for path in (home / "models").iterdir()] == ["filler"], "half a model was left"
-    (home / "models" / "filler").unlink()
-    shutil.copy(parent, home / "models")
-    assert CliRunner().invoke(app, grow).exit_code == DONE
-    filler.unlink()
-    scan(inbox, "--prior", "0.2", "-o", out / "report.csv")
-    assert (out / "report.csv").read_bytes() != before
-
-
-@contextlib.contextmanager
-def no_file_above(size):
-    """A limit for each file, which other systems than a full disk have, and which can be set where none can be mounted:
-    a file takes so many bytes and no more."""
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def test_a_journal_that_may_not_grow(inbox, tmp_path, home, caplog):
-    scan(inbox, "-o", tmp_path / "whole.csv", "--no-resume")
-    size = journal(home).stat().st_size
-    shutil.rmtree(home / "journals")
-    with no_file_above(size // 2), caplog.at_level(logging.WARNING):
-        told = scan(inbox, "--format", "csv", "--quiet")
-    assert "cannot be written" in caplog.text
-    assert {name: row["llr"] for name, row in rows(told.stdout).items()} == scores(tmp_path / "whole.csv")
-    kept = journal(home).read_bytes().count(b"\n")
-    assert 0 < kept < 6
-    again = scan(inbox, "-o", tmp_path / "again.csv")
-    assert f"{kept} of 6 files were scored by an earlier run" in again.stderr
-    assert scores(tmp_path / "again.csv") == scores(tmp_path / "whole.csv")
-
-
-def test_a_report_that_may_not_grow(inbox, tmp_path):
-    out = tmp_path / "out"
-    scan(inbox, "-o", out / "report.csv")
-    before = (out / "report.csv").read_bytes()
-    with no_file_above(100):
-        told = scan(inbox, "-o", out / "report.csv", code=ERROR)
-    assert "Error:" in told.stderr
-    assert "report.csv" in told.stderr
-    assert (out / "report.csv").read_bytes() == before
-    assert [path.name for path in out.iterdir()] == ["report.csv"], "half a report was left"
 
 
 @pytest.fixture
