@@ -39,8 +39,10 @@ class SpeechDetector(nn.Module):
         count = samples // CHUNK
         padded = F.pad(waveform[:, : count * CHUNK], (_CONTEXT, 0))
         chunks = padded.unfold(1, CHUNK + _CONTEXT, CHUNK).reshape(batch * count, 1, -1)
-        spectrum = F.conv1d(F.pad(chunks, (0, 64), mode="reflect"), self.basis, stride=128)
-        x = torch.hypot(spectrum[:, :129], spectrum[:, 129:])
+        frames = F.pad(chunks, (0, 64), mode="reflect")[:, 0].unfold(1, 256, 128)
+        # The product that a convolution would compute, which takes twice as long for it.
+        spectrum = frames.reshape(-1, 256) @ self.basis[:, 0].T
+        x = torch.hypot(spectrum[:, :129], spectrum[:, 129:]).view(len(frames), -1, 129).transpose(1, 2)
         for layer in self.encoder:
             x = F.relu(layer(x))
         states, _ = self.rnn(x.view(batch, count, 128))
