@@ -3,6 +3,7 @@
 import shutil
 import wave
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import lru_cache, wraps
 from itertools import count
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 import torch
 from forked import serving
 
-from deepcheck.audio.decode import SAMPLE_RATE, Waveform
+from deepcheck.audio.container import Container
+from deepcheck.audio.decode import SAMPLE_RATE, Waveform, decode
 from deepcheck.card import Card, DetectorSpec
 from deepcheck.checkpoint import save_checkpoint, snapshot
 from deepcheck.detectors.base import Detector, build
+from deepcheck.errors import AudioError
 from deepcheck.metrics.calibration import Calibration, Thresholds
 
 TINY = DetectorSpec("resnet18", {"width": 4, "frontend": {"name": "mel", "bins": 20}, "window_s": 1.0})
@@ -129,6 +132,15 @@ def make_speech(seconds: float = 3.0, seed: int = 0) -> np.ndarray:
     syllables = np.clip(np.sin(2 * np.pi * 2.1 * time_s), 0.0, None) * talking
     waveform = syllables * (voiced + breath) + 1e-3 * rng.standard_normal(samples)
     return (0.5 * waveform / np.abs(waveform).max()).astype(np.float32)
+
+
+def described(path: str | Path) -> Container | None:
+    """What a file says of itself, before its first block is decoded."""
+    told: list[Container] = []
+    with suppress(AudioError):
+        next(decode(path, told=told.append))
+    assert len(told) <= 1
+    return told[0] if told else None
 
 
 def write_wav(path: Path, samples: Waveform, rate: int = SAMPLE_RATE) -> Path:

@@ -6,9 +6,9 @@ sys.path[:] = {path!r}
 from deepcheck.audio import worker
 honest = worker.decode
 
-def odd(path, sample_rate):
+def odd(path, sample_rate, told):
     name = os.path.basename(path)
-    for number, block in enumerate(honest(path, sample_rate)):
+    for number, block in enumerate(honest(path, sample_rate, told)):
         yield block
         if name.startswith("crash") or (name.startswith("once") and not os.path.exists(path + ".seen")):
             open(path + ".seen", "w").close()

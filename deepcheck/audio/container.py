@@ -1,11 +1,7 @@
 """How a recording came: what its file says of itself, before anything is decoded."""
 
-import stat
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-from deepcheck.audio.decode import open_container
 
 
 @dataclass(frozen=True)
@@ -19,8 +15,8 @@ class Container:
     bit_rate_bps: int | None = None
 
 
-def describe(path: str | Path) -> Container | None:
-    """What the header of the file says of its audio track; None where there is no saying. Nothing is decoded.
+def describe(container: Any) -> Container | None:
+    """What the header of PyAV's open `container` says of its audio track; None where there is no saying.
 
     Where the format tells no bit rate of the track, it is that of the file, if there is nothing else in it. Never
     raises: what is wrong with a file is found out, and told, by whoever decodes it.
@@ -28,10 +24,7 @@ def describe(path: str | Path) -> Container | None:
     import av
 
     try:
-        if not stat.S_ISREG(Path(path).stat().st_mode):
-            return None  # opening a pipe could wait for ever
-        with Path(path).open("rb") as file, open_container(file) as container:
-            return _described(container)
+        return _described(container)
     except (av.error.FFmpegError, OSError, ValueError, MemoryError):
         return None
 

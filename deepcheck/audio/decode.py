@@ -8,17 +8,19 @@ scan, which has others decode, does without them.
 import os
 import stat
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deepcheck.audio.container import Container, describe
 from deepcheck.errors import AudioError
 
 SAMPLE_RATE = 16_000  # Hz
 Waveform = NDArray[np.float32]
+Told = Callable[[Container], None]
 
 # fmt: off
 EXTENSIONS = frozenset({
@@ -46,11 +48,12 @@ _UNKNOWN_SIZE = 0x7FFFF000  # what a recorder that cannot rewind writes into a w
 _DAMAGED_SHARE = 0.1  # of all packets; a few bad ones (tags at the end of an mp3) are ordinary
 
 
-def decode(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Iterator[Waveform]:
+def decode(path: str | Path, sample_rate: int = SAMPLE_RATE, told: Told | None = None) -> Iterator[Waveform]:
     """Blocks of the recording at `path`: mono float32, full scale 1.0, `sample_rate` Hz, some 0.1-2 s each.
 
     Channels are averaged (ffmpeg's own downmix would be 3 dB louder) and the rate is converted by soxr HQ.
-    Memory stays flat whatever the length. Raises `AudioError` with the reason in words if the file is missing,
+    Memory stays flat whatever the length. `told` is called once with what the file says of itself, if it says anything.
+    Raises `AudioError` with the reason in words if the file is missing,
     empty, no audio, protected, damaged or truncated; with a truncated file that is known only at its end.
     """
     import av
@@ -63,7 +66,7 @@ def decode(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Iterator[Wavefor
             if not file.read(1):
                 raise AudioError("the file is empty")
             file.seek(0)
-            yield from _decode_open_file(file, sample_rate)
+            yield from _decode_open_file(file, sample_rate, told)
     except FileNotFoundError:
         raise AudioError("the file does not exist") from None
     except IsADirectoryError:
@@ -79,20 +82,13 @@ def read(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Waveform:
     return np.concatenate(list(decode(path, sample_rate)))
 
 
-def open_container(file: BinaryIO) -> Any:
-    """PyAV's container of an open file, if it is one of sound; no file or host that it names is opened."""
+def _decode_open_file(file: BinaryIO, sample_rate: int, told: Told | None) -> Iterator[Waveform]:
     import av
 
     # An open file, not its name: ffmpeg would take "http://..." or "concat:..." in a name at its word.
     options = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
-    return av.open(file, options=options, metadata_errors="replace")
-
-
-def _decode_open_file(file: BinaryIO, sample_rate: int) -> Iterator[Waveform]:
-    import av
-
     try:
-        container = open_container(file)
+        container = av.open(file, options=options, metadata_errors="replace")
     except av.error.FFmpegError:  # which one depends on the first format that seemed to fit
         raise AudioError("not audio or video in a known format, or damaged at its beginning") from None
     with container:
@@ -101,6 +97,8 @@ def _decode_open_file(file: BinaryIO, sample_rate: int) -> Iterator[Waveform]:
             raise AudioError("the file has no audio track")
         _refuse_undecodable(track)
         _refuse_endless(_stated_s(container, track) or 0.0)
+        if told is not None and (found := describe(container)) is not None:
+            told(found)
         samples = 0
         for block in _resampled(_frames(container, track), sample_rate):
             samples += len(block)

@@ -1,6 +1,6 @@
 """Decoding files from strangers: in worker processes, so that one that breaks the decoder costs itself alone.
 
-`decode` and `describe` say what those of this name say within this process, to the bit. Workers are started when one is
+`decode` says what `decode.decode` says within this process, to the bit. Workers are started when one is
 wanted, serve one caller at a time, and are kept for the next; one that crashes or is overdue is replaced.
 """
 
@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from deepcheck.audio import container, worker
 from deepcheck.audio import decode as here
+from deepcheck.audio import worker
 from deepcheck.audio.container import Container
-from deepcheck.audio.decode import SAMPLE_RATE, Waveform
+from deepcheck.audio.decode import SAMPLE_RATE, Told, Waveform
 from deepcheck.errors import AudioError
 
 TIMEOUT_S = 600.0
@@ -57,8 +57,9 @@ def decode(
     sample_rate: int = SAMPLE_RATE,
     timeout_s: float = TIMEOUT_S,
     stop: threading.Event | None = None,
+    told: Told | None = None,
 ) -> Iterator[Waveform]:
-    """As `decode.decode`, block for block of about a second, from a process of its own.
+    """As `decode.decode`, block for block of about a second, from a process of its own; `told` is called at the end.
 
     `timeout_s` is the time that the decoder may work at the file; what the caller does with the blocks does not count.
     Raises `AudioError` as that does, and with a reason that begins with `GIVEN_UP` where the decoder was too slow or
@@ -69,7 +70,7 @@ def decode(
     for last in (False, True):
         try:
             passed = 0
-            for block in _blocks(path, sample_rate, timeout_s, stop):
+            for block in _blocks(path, sample_rate, timeout_s, stop, told):
                 fresh = block[max(0, heard - passed) :]  # the second worker begins at the beginning
                 passed += len(block)
                 if len(fresh):
@@ -81,18 +82,6 @@ def decode(
         except _LostError as error:
             if last:
                 raise AudioError(f"{GIVEN_UP}: {error}") from None
-
-
-def describe(path: str | Path, timeout_s: float = TIMEOUT_S) -> Container | None:
-    """As `container.describe`, from a process of its own; None as well where that does not survive the file."""
-    try:
-        borrowed = _borrowed()
-        if borrowed is None:
-            return container.describe(path)
-        [found] = [json.loads(data) for _, data in borrowed.ask("container", path, SAMPLE_RATE, timeout_s)]
-    except (_LostError, _EndedError, AudioError):
-        return None
-    return None if found is None else Container(**found)
 
 
 def warm() -> None:
@@ -111,15 +100,19 @@ def close() -> None:
         one.end("it was stopped")
 
 
-def _blocks(path: str | Path, sample_rate: int, timeout_s: float, stop: threading.Event | None) -> Iterator[Waveform]:
+def _blocks(
+    path: str | Path, sample_rate: int, timeout_s: float, stop: threading.Event | None, told: Told | None
+) -> Iterator[Waveform]:
     borrowed = _borrowed()
     if borrowed is None:
-        yield from here.decode(path, sample_rate)
+        yield from here.decode(path, sample_rate, told)
         return
     borrowed.stop = stop
-    for kind, data in borrowed.ask("sound", path, sample_rate, timeout_s):
+    for kind, data in borrowed.ask(path, sample_rate, timeout_s):
         if kind == worker.SOUND:
             yield np.frombuffer(data, np.float32)
+        elif told is not None and (found := json.loads(data)) is not None:
+            told(Container(**found))
 
 
 class _Worker:
@@ -152,13 +145,13 @@ class _Worker:
             self._frame(time.monotonic() + _START_S, f"it did not start within {_START_S:g} s")
             self.ready = True
 
-    def ask(self, what: str, path: str | Path, sample_rate: int, timeout_s: float) -> Iterator[tuple[bytes, bytes]]:
+    def ask(self, path: str | Path, sample_rate: int, timeout_s: float) -> Iterator[tuple[bytes, bytes]]:
         """(kind, payload) of the frames of the answer, the last one `DONE`; `AudioError` for `FAILED`.
 
         Gives the worker back at the end; one that is not asked to the end has to go.
         """
         place = os.path.join(os.getcwd(), os.fspath(path)) if not os.path.isabs(path) else os.fspath(path)  # noqa: PTH117, PTH118, PTH109
-        request = {"what": what, "path": place, "sample_rate": sample_rate, "cpu_s": 4 * timeout_s + 60}
+        request = {"path": place, "sample_rate": sample_rate, "cpu_s": 4 * timeout_s + 60}
         left, finished = timeout_s, False
         try:
             self._send(request)

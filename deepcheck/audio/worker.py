@@ -1,7 +1,7 @@
 """The decoder in a process of its own: requests on stdin, answers on stdout, until stdin ends.
 
-A request is a line of JSON: `what` (`sound` or `container`), `path`, `sample_rate`, `cpu_s`. An answer is frames: a
-letter, how many bytes follow, and these. `SOUND` is float32 samples, `FAILED` the reason as text, `DONE` JSON. The
+A request is a line of JSON: `path`, `sample_rate`, `cpu_s`. An answer is frames: a letter, how many bytes follow, and
+these. `SOUND` is float32 samples, `FAILED` the reason as text, `DONE` the `container.Container` as JSON, or null. The
 first frame of all is `READY`. torch is not imported, so that a start takes a quarter of a second.
 """
 
@@ -10,7 +10,7 @@ import os
 import signal
 import struct
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from importlib import import_module
@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from deepcheck.audio.container import describe
+from deepcheck.audio.container import Container
 from deepcheck.audio.decode import SAMPLE_RATE, Waveform, decode
 from deepcheck.errors import AudioError
 
@@ -53,7 +53,7 @@ def main() -> None:
 
 def _answer(answers: BinaryIO, request: dict[str, Any]) -> None:
     try:
-        found = _WHAT[request["what"]](answers, request)
+        found = _sound(answers, request)
     except BrokenPipeError:
         raise
     except AudioError as error:
@@ -62,20 +62,14 @@ def _answer(answers: BinaryIO, request: dict[str, Any]) -> None:
         reason = f"the file cannot be decoded ({type(error).__name__}: {error})"
         _send(answers, FAILED, reason.encode("utf-8", "backslashreplace"))
     else:
-        _send(answers, DONE, json.dumps(found).encode())
+        _send(answers, DONE, json.dumps(found and asdict(found)).encode())
 
 
-def _sound(answers: BinaryIO, request: dict[str, Any]) -> None:
-    for chunk in _chunks(decode(request["path"], request["sample_rate"])):
+def _sound(answers: BinaryIO, request: dict[str, Any]) -> Container | None:
+    told: list[Container] = []
+    for chunk in _chunks(decode(request["path"], request["sample_rate"], told.append)):
         _send(answers, SOUND, chunk.tobytes())
-
-
-def _container(_: BinaryIO, request: dict[str, Any]) -> dict[str, Any] | None:
-    found = describe(request["path"])
-    return None if found is None else asdict(found)
-
-
-_WHAT: dict[str, Callable[[BinaryIO, dict[str, Any]], Any]] = {"sound": _sound, "container": _container}
+    return told[0] if told else None
 
 
 def _chunks(blocks: Iterator[Waveform]) -> Iterator[Waveform]:

@@ -234,8 +234,7 @@ def _embeddings(scorer: Scorer, utterances: Sequence[Utterance], processes: Proc
     paths = [utterance.path for utterance in mine]
     for index, item in read_ahead(paths, scorer.size, scorer.hop, cores(), 4 * scorer.batch_size):
         if not isinstance(item, Window):
-            _, error = item
-            failed |= {index} if error else set()
+            failed |= {index} if item.error else set()
         elif seen[index] < _WINDOWS:
             seen[index] += 1
             batch.append(((index, item.start), item))

@@ -5,16 +5,25 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from deepcheck.audio import isolated
+from deepcheck.audio.container import Container
 from deepcheck.audio.decode import SAMPLE_RATE, Waveform, decode
 from deepcheck.audio.windows import Window, cut
 from deepcheck.errors import AudioError
 
-End = tuple[float, str | None]  # length in seconds, and the reason if the recording could not be decoded
 Change = Callable[[int, Waveform], Waveform]  # (index, a whole recording) -> the recording to cut, not empty
+
+
+class End(NamedTuple):
+    """Of a recording: its length in seconds, the reason if it could not be decoded, what its file says of itself."""
+
+    duration_s: float
+    error: str | None = None
+    container: Container | None = None
 
 
 def read_ahead(
@@ -28,7 +37,7 @@ def read_ahead(
 ) -> Iterator[tuple[int, Window | End]]:
     """Windows of all recordings, interleaved, decoded by `jobs` threads at most `ahead` items in advance.
 
-    Each recording ends with its length in seconds and its error. With a `change`, its windows are those of
+    Each recording ends with an `End`. With a `change`, its windows are those of
     the changed recording, for which it is held in memory as a whole. With `timeout_s` each thread has a process that
     decodes for it, at most so long for each recording (`isolated.decode`); without, it decodes itself.
     """
@@ -54,10 +63,12 @@ def read_ahead(
             for index in indices:  # `next` of one iterator is atomic, so no index is taken twice
                 if stop.is_set():
                     return
-                blocks = blocks_of(paths[index])
+                told: list[Container] = []
+                blocks = blocks_of(paths[index], told=told.append)
                 if change is not None:
                     blocks = _changed(index, blocks, change)
-                put((index, _cut_one(blocks, size, hop, partial(put_window, index))))
+                end = _cut_one(blocks, size, hop, partial(put_window, index))
+                put((index, end._replace(container=told[0] if told else None)))
         except BaseException as error:
             put(error)
         finally:
@@ -100,5 +111,5 @@ def _cut_one(blocks: Iterator[Waveform], size: int, hop: int, put: Callable[[Win
             if not put(window):
                 break  # nobody reads any more: the rest of the recording, hours perhaps, need not be decoded
     except AudioError as error:
-        return samples / SAMPLE_RATE, error.message
-    return samples / SAMPLE_RATE, None
+        return End(samples / SAMPLE_RATE, error.message)
+    return End(samples / SAMPLE_RATE)

@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from deepcheck.audio.container import Container
 from deepcheck.audio.decode import SAMPLE_RATE
 from deepcheck.audio.quality import Assessment, Quality, assess
 from deepcheck.audio.windows import Window
 from deepcheck.detectors.base import Detector
 from deepcheck.engine.graph import Graph
 from deepcheck.engine.lanes import Lanes, lanes_for
-from deepcheck.engine.read_ahead import Change, read_ahead
+from deepcheck.engine.read_ahead import Change, End, read_ahead
 from deepcheck.engine.reference import Reference
 from deepcheck.errors import ConfigError
 from deepcheck.metrics.calibration import Calibration
@@ -47,13 +48,17 @@ class WindowScore:
 
 @dataclass(frozen=True)
 class RecordingScores:
-    """The windows of one recording in order of time, or the reason why it could not be decoded."""
+    """The windows of one recording in order of time, or the reason why it could not be decoded.
+
+    `container` is what its file says of itself, if it does.
+    """
 
     index: int
     path: Path
     duration_s: float = 0.0
     windows: tuple[WindowScore, ...] = ()
     error: str | None = None
+    container: Container | None = None
 
     def llrs(self) -> NDArray[np.float64]:
         """Of the scored windows, in order of time."""
@@ -79,9 +84,7 @@ class _Open:
 
     windows: list[tuple[WindowScore, ...]] = field(default_factory=list)
     waiting: int = 0
-    duration_s: float = 0.0
-    error: str | None = None
-    ended: bool = False
+    end: End | None = None
 
 
 class Scorer:
@@ -212,7 +215,7 @@ def score_together(
 
     def closed(candidates: set[int]) -> Iterator[Recordings]:
         for index in sorted(candidates):
-            if opened[index].ended and not opened[index].waiting:
+            if opened[index].end is not None and not opened[index].waiting:
                 yield _closed(index, paths[index], opened.pop(index), len(scorers))
 
     def begun() -> Iterator[Recordings]:
@@ -229,13 +232,11 @@ def score_together(
             recording = opened.setdefault(index, _Open())
             if isinstance(item, Window):
                 recording.waiting += 1
-                recording.duration_s = item.end / SAMPLE_RATE
                 batch.append((index, item))
                 if len(batch) == first.batch_size:
                     yield from begun()
             else:
-                recording.ended = True
-                recording.duration_s, recording.error = item
+                recording.end = item
                 yield from closed({index})
         if batch:
             yield from begun()
@@ -244,10 +245,12 @@ def score_together(
 
 
 def _closed(index: int, path: Path, recording: _Open, scorers: int) -> tuple[RecordingScores, ...]:
+    assert recording.end is not None
+    duration_s, error, container = recording.end
     # An error at the end (a truncated file) takes back what was scored before it.
-    whole = recording.windows if recording.error is None else []
+    whole = recording.windows if error is None else []
     timelines = zip(*whole, strict=True) if whole else [()] * scorers
-    return tuple(RecordingScores(index, path, recording.duration_s, one, recording.error) for one in timelines)
+    return tuple(RecordingScores(index, path, duration_s, one, error, container) for one in timelines)
 
 
 def _scored(scorers: Sequence[Scorer], windows: Sequence[Window]) -> Iterator[tuple[WindowScore, ...]]:

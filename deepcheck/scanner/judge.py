@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from deepcheck.audio.container import Container
 from deepcheck.audio.quality import Quality
 from deepcheck.engine.score import RecordingScores, WindowScore
 from deepcheck.metrics.calibration import Thresholds, probability_of_spoof, widest
@@ -33,13 +32,12 @@ def judge(
     prior: float,
     *,
     bands: Mapping[str, Thresholds] | None = None,
-    container: Container | None = None,
 ) -> FileResult:
     """The verdict on a recording, or the reason why there is none.
 
     The log-likelihood ratio of the file and its suspicious stretches come from `pooling.pool`, the verdict from the
     two thresholds, and `prior` (the probability of spoof before anything was heard) decides only `p_spoof`. Where the
-    notes of the recording, which also go by its `container`, name one of the `bands` of the model, its thresholds hold
+    notes of the recording, which also go by its container, name one of the `bands` of the model, its thresholds hold
     as far as they are wider.
     """
     if scores.error is not None:
@@ -48,13 +46,13 @@ def judge(
     windows = tuple(sorted(scores.windows, key=lambda window: window.start_s))
     # Windows overlap evenly, so the mean share of speech in them is the share in the recording, nearly.
     speech_s = duration * sum(window.speech for window in windows) / max(1, len(windows))
-    known = FileResult(scores.path, duration_s=duration, speech_s=speech_s, container=container, windows=windows)
+    known = FileResult(scores.path, duration_s=duration, speech_s=speech_s, container=scores.container, windows=windows)
     judged = [window for window in windows if window.quality is Quality.SPEECH]
     why_not = _why_not(duration, speech_s, windows, judged)
     if why_not is not None:
         status, reason = why_not
         return replace(known, status=status, reason=reason)
-    recording = heard(windows, judged, speech_s, container)
+    recording = heard(windows, judged, speech_s, scores.container)
     measured = bands or {}
     notes = tuple(note if note.band in measured else replace(note, band=None) for note in notes_of(recording))
     thresholds = widest(thresholds, [measured[note.band] for note in notes if note.band is not None])

@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 
 from deepcheck.audio import isolated
-from deepcheck.audio.container import Container
 from deepcheck.audio.quality import Quality
 from deepcheck.engine.graph import graph_for, runtime_name
 from deepcheck.engine.model import Model
@@ -105,11 +104,7 @@ class Panel:
         nothing of that stretch, what it says of its nearest window).
         """
         for index, scores in self._scores(files, jobs, timeout_s):
-            container = isolated.describe(files[index]) if scores[0].error is None else None
-            if len(scores) == 1:
-                yield index, self._alone(scores[0], container)
-            else:
-                yield index, self._together(scores, container)
+            yield index, self._alone(scores[0]) if len(scores) == 1 else self._together(scores)
 
     def _scores(
         self, files: Sequence[Path], jobs: int | None, timeout_s: float
@@ -130,14 +125,14 @@ class Panel:
                         del waiting[index]
                         yield index, [ready[i] for i in range(len(self._members))]
 
-    def _alone(self, scores: RecordingScores, container: Container | None) -> FileResult:
-        result = _judged(scores, self._basis, container)
+    def _alone(self, scores: RecordingScores) -> FileResult:
+        result = _judged(scores, self._basis)
         if self._calibrated or result.status != SCORED:
             return result
         return replace(result, p_spoof=None, notes=(*result.notes, *self._uncalibrated))
 
-    def _together(self, scores: list[RecordingScores], container: Container | None) -> FileResult:
-        results = [_judged(one, member.basis, container) for one, member in zip(scores, self._members, strict=True)]
+    def _together(self, scores: list[RecordingScores]) -> FileResult:
+        results = [_judged(one, member.basis) for one, member in zip(scores, self._members, strict=True)]
         opinions = tuple(
             Opinion(member.basis.model, result.llr, result.verdict if member.calibrated else None)
             for member, result in zip(self._members, results, strict=True)
@@ -237,8 +232,8 @@ def _alike(scorers: list[Scorer]) -> list[Scorer]:
     return scorers
 
 
-def _judged(scores: RecordingScores, basis: Basis, container: Container | None) -> FileResult:
-    return judge(scores, basis.thresholds, basis.prior, bands=dict(basis.bands), container=container)
+def _judged(scores: RecordingScores, basis: Basis) -> FileResult:
+    return judge(scores, basis.thresholds, basis.prior, bands=dict(basis.bands))
 
 
 def _merged(said: Sequence[tuple[str, tuple[Note, ...]]]) -> list[Note]:

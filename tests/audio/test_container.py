@@ -3,11 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import speechlike, write_wav
+from conftest import described, speechlike, write_wav
 
 from deepcheck.audio.augment.codec_formats import FORMATS, available
 from deepcheck.audio.augment.codec_round_trip import _encode
-from deepcheck.audio.container import Container, describe
+from deepcheck.audio.container import Container
 
 ENDINGS = {"opus": "ogg", "mp3": "mp3", "aac": "aac", "amr-nb": "amr", "wmav2": "wma", "g711-alaw": "wav"}
 CODECS = {"amr-nb": "amr_nb", "g711-alaw": "pcm_alaw"}
@@ -15,8 +15,8 @@ CODECS = {"amr-nb": "amr_nb", "g711-alaw": "pcm_alaw"}
 
 def test_wav(tmp_path):
     path = write_wav(tmp_path / "x.wav", speechlike(1.0), rate=22_050)
-    assert describe(path) == Container("wav", "pcm_s16le", 22_050, 1, 16 * 22_050)
-    assert describe(str(path)) == describe(path)
+    assert described(path) == Container("wav", "pcm_s16le", 22_050, 1, 16 * 22_050)
+    assert described(str(path)) == described(path)
 
 
 @pytest.mark.parametrize("name", ENDINGS)
@@ -26,7 +26,7 @@ def test_codecs_go_by_their_own_name(tmp_path, name):
     rate_hz, rates = next(iter(FORMATS[name].modes.items()))
     path = tmp_path / f"x.{ENDINGS[name]}"
     path.write_bytes(_encode(speechlike(3.0), name, rate_hz, max(rates)).getvalue())
-    found = describe(path)
+    found = described(path)
     assert found.codec == CODECS.get(name, name)
     assert found.channels == 1
     assert found.sample_rate_hz == (48_000 if name == "opus" else rate_hz)
@@ -51,7 +51,7 @@ def test_video_has_no_bit_rate_of_its_sound_but_what_the_track_says(tmp_path):
         container.mux(sound.encode(block))
         container.mux(picture.encode(None))
         container.mux(sound.encode(None))
-    found = describe(path)
+    found = described(path)
     assert (found.codec, found.sample_rate_hz, found.channels, found.bit_rate_bps) == ("opus", 48_000, 1, None)
 
 
@@ -74,11 +74,11 @@ def test_what_is_no_recording_is_no_error(tmp_path):
         ".",
         "a\0b",
     ):
-        assert describe(tmp_path / name) is None, name
-    assert describe(Path("http://127.0.0.1:9/x.wav")) is None
+        assert described(tmp_path / name) is None, name
+    assert described(Path("http://127.0.0.1:9/x.wav")) is None
 
 
 def test_a_file_that_was_cut_short_still_says_what_it_is(tmp_path):
     path = write_wav(tmp_path / "x.wav", speechlike(2.0))
     path.write_bytes(path.read_bytes()[:4000])
-    assert describe(path) == Container("wav", "pcm_s16le", 16_000, 1, 256_000)
+    assert described(path) == Container("wav", "pcm_s16le", 16_000, 1, 256_000)

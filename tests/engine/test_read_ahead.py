@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import speechlike, write_wav
+from conftest import described, speechlike, write_wav
 
+from deepcheck.audio.container import Container
 from deepcheck.audio.decode import SAMPLE_RATE, read
 from deepcheck.audio.windows import Window, cut
 from deepcheck.engine import read_ahead as module
-from deepcheck.engine.read_ahead import read_ahead
+from deepcheck.engine.read_ahead import End, read_ahead
 
 SIZE, HOP = 16_000, 8_000
 
@@ -42,7 +43,7 @@ def endless(taken: list[int]) -> Iterator[np.ndarray]:
 @pytest.mark.parametrize("jobs", [1, 2, 8])
 def test_windows_are_those_of_each_recording_in_order(recordings, jobs):
     windows: dict[int, list[Window]] = {}
-    ends: dict[int, tuple[float, str | None]] = {}
+    ends: dict[int, End] = {}
     for index, item in read_ahead(recordings, SIZE, HOP, jobs, 4):
         assert index not in ends, "something came after the end of a recording"
         if isinstance(item, Window):
@@ -52,7 +53,7 @@ def test_windows_are_those_of_each_recording_in_order(recordings, jobs):
     assert sorted(ends) == list(range(5))
     for index, path in enumerate(recordings):
         whole = read(path)
-        assert ends[index] == (len(whole) / SAMPLE_RATE, None)
+        assert ends[index] == (len(whole) / SAMPLE_RATE, None, described(path))
         expected = list(cut([whole], SIZE, HOP))
         assert [window[:2] for window in windows[index]] == [window[:2] for window in expected]
         for ours, theirs in zip(windows[index], expected, strict=True):
@@ -86,18 +87,19 @@ def test_error_comes_as_the_end_of_its_recording_alone(recordings, tmp_path):
     paths = [recordings[4], tmp_path / "cut.wav", tmp_path / "empty.wav", tmp_path / "gone.wav", recordings[3]]
     items = list(read_ahead(paths, SIZE, HOP, 2, 8))
     ends = {index: item for index, item in items if not isinstance(item, Window)}
-    assert ends[0] == (pytest.approx(3.3), None)
-    assert ends[4] == (pytest.approx(2.6), None)
-    assert ends[1][0] == pytest.approx(2.0, abs=0.01)
-    assert ends[1][1].startswith("the file is truncated")
-    assert ends[2] == (0.0, "the file is empty")
-    assert ends[3] == (0.0, "the file does not exist")
+    wav = Container("wav", "pcm_s16le", 16_000, 1, 256_000)
+    assert ends[0] == (pytest.approx(3.3), None, wav)
+    assert ends[4] == (pytest.approx(2.6), None, wav)
+    assert ends[1].duration_s == pytest.approx(2.0, abs=0.01)
+    assert ends[1].error.startswith("the file is truncated")
+    assert ends[2] == (0.0, "the file is empty", None)
+    assert ends[3] == (0.0, "the file does not exist", None)
     assert sum(index == 1 and isinstance(item, Window) for index, item in items) == 2
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_unexpected_exception_reaches_the_caller_and_ends_the_threads(recordings, jobs, monkeypatch):
-    def decode(path):
+    def decode(path, told):
         if path == recordings[1]:
             raise ZeroDivisionError("a bug")
         yield read(path)
@@ -110,7 +112,7 @@ def test_unexpected_exception_reaches_the_caller_and_ends_the_threads(recordings
 
 
 def test_exception_while_the_queue_is_full_is_not_lost(recordings, monkeypatch):
-    def decode(path):
+    def decode(path, told):
         yield np.zeros(4 * SIZE, np.float32)
         raise ZeroDivisionError("a bug")
 
@@ -125,7 +127,7 @@ def test_exception_while_the_queue_is_full_is_not_lost(recordings, monkeypatch):
 @pytest.mark.parametrize("ahead", [1, 4, 16])
 def test_decodes_no_further_ahead_than_allowed(ahead, monkeypatch):
     taken: list[int] = []
-    monkeypatch.setattr(module, "decode", lambda _: endless(taken))
+    monkeypatch.setattr(module, "decode", lambda _, told: endless(taken))
     items = read_ahead([Path("x")], SIZE, HOP, 1, ahead)
     next(items)
     time.sleep(0.3)
@@ -137,7 +139,7 @@ def test_decodes_no_further_ahead_than_allowed(ahead, monkeypatch):
 @pytest.mark.parametrize("jobs", [1, 4])
 def test_closing_early_ends_the_threads_within_a_recording(jobs, monkeypatch):
     taken: list[int] = []
-    monkeypatch.setattr(module, "decode", lambda _: endless(taken))
+    monkeypatch.setattr(module, "decode", lambda _, told: endless(taken))
     before = running()
     items = read_ahead([Path(str(i)) for i in range(10)], SIZE, HOP, jobs, 4)
     next(items)
@@ -150,7 +152,7 @@ def test_closing_early_ends_the_threads_within_a_recording(jobs, monkeypatch):
 
 
 def test_an_exception_of_the_reader_ends_the_threads(monkeypatch):
-    monkeypatch.setattr(module, "decode", lambda _: endless([]))
+    monkeypatch.setattr(module, "decode", lambda _, told: endless([]))
     before = running()
 
     def consume() -> None:
@@ -163,7 +165,7 @@ def test_an_exception_of_the_reader_ends_the_threads(monkeypatch):
 
 
 def test_no_more_threads_than_recordings(monkeypatch):
-    monkeypatch.setattr(module, "decode", lambda _: endless([]))
+    monkeypatch.setattr(module, "decode", lambda _, told: endless([]))
     before = running()
     items = read_ahead([Path("a"), Path("b")], SIZE, HOP, 16, 4)
     next(items)

@@ -23,11 +23,20 @@ BANDS = {
 OPUS = Container("ogg", "opus", 48_000, 1, 16_000)
 
 
-def recording(llr, *, snr_db=30.0, bandwidth_hz=7800.0, distance=0.5, level_db=-20.0, quality=Quality.SPEECH):
+def recording(
+    llr,
+    *,
+    snr_db=30.0,
+    bandwidth_hz=7800.0,
+    distance=0.5,
+    level_db=-20.0,
+    quality=Quality.SPEECH,
+    container=None,
+):
     windows = tuple(
         WindowScore(2.0 * i, 2.0 * i + 4, llr, quality, 1.0, snr_db, bandwidth_hz, level_db, distance) for i in range(4)
     )
-    return RecordingScores(0, Path("x.wav"), 10.0, windows)
+    return RecordingScores(0, Path("x.wav"), 10.0, windows, container=container)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +56,7 @@ def recording(llr, *, snr_db=30.0, bandwidth_hz=7800.0, distance=0.5, level_db=-
     ],
 )
 def test_the_widest_band_that_applies(signs, container, thresholds):
-    result = judge(recording(-2.5, **signs), OWN, 0.5, bands=BANDS, container=container)
+    result = judge(recording(-2.5, **signs, container=container), OWN, 0.5, bands=BANDS)
     assert result.thresholds == thresholds
     assert result.verdict == thresholds.verdict(-2.5)
     assert (result.llr, result.status) == (-2.5, "scored")
@@ -76,12 +85,12 @@ def test_a_note_names_the_band_that_it_brought_and_no_other():
 
 
 def test_the_probability_is_that_of_the_score():
-    plain, wide = (judge(recording(-2.5), OWN, 0.2, bands=bands, container=OPUS) for bands in (None, BANDS))
+    plain, wide = (judge(recording(-2.5, container=OPUS), OWN, 0.2, bands=bands) for bands in (None, BANDS))
     assert plain.p_spoof == wide.p_spoof
 
 
 def test_a_recording_without_a_score_says_how_it_came():
-    result = judge(recording(float("nan"), quality=Quality.MUSIC), OWN, 0.5, bands=BANDS, container=OPUS)
+    result = judge(recording(float("nan"), quality=Quality.MUSIC, container=OPUS), OWN, 0.5, bands=BANDS)
     assert (result.status, result.verdict, result.container, result.notes) == ("music", None, OPUS, ())
     assert result.reason == "music or steady tones, and no speech that could be judged"
     noisy = judge(recording(float("nan"), quality=Quality.TOO_NOISY), OWN, 0.5)

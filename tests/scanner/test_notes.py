@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import speechlike, write_wav
+from conftest import described, speechlike, write_wav
 
 from deepcheck.audio.augment.codec_formats import encoder_of
 from deepcheck.audio.augment.codec_round_trip import _encode
 from deepcheck.audio.conditions import KINDS, parse_conditions
-from deepcheck.audio.container import Container, describe
+from deepcheck.audio.container import Container
 from deepcheck.audio.decode import Waveform, read
 from deepcheck.audio.quality import Quality, assess
 from deepcheck.audio.windows import cut
@@ -125,7 +125,7 @@ def test_a_file_that_has_room_for_more_was_made_anew():
 )
 def test_low_bit_rate_is_read_from_the_file_itself(tmp_path, name, rate_hz, kbps, ending, band):
     path = encoded(tmp_path, name, rate_hz, kbps, ending)
-    notes = {note.name: note for note in notes_of(of_sound(read(path), describe(path)))}
+    notes = {note.name: note for note in notes_of(of_sound(read(path), described(path)))}
     assert ("low-bit-rate" in notes) == (band is not None)
     if band is not None:
         assert notes["low-bit-rate"].band == band
@@ -237,4 +237,4 @@ def test_notes_are_sentences_for_people(tmp_path):
         assert note.text.isprintable()
         assert "nan" not in note.text
     # The path in the test above was read with the package's own decoder.
-    assert describe(write_wav(tmp_path / "x.wav", voice())).codec == "pcm_s16le"
+    assert described(write_wav(tmp_path / "x.wav", voice())).codec == "pcm_s16le"

@@ -9,7 +9,6 @@ import torch
 from conftest import speechlike, write_wav
 
 from deepcheck.audio import isolated
-from deepcheck.audio.container import describe
 from deepcheck.audio.quality import Quality
 from deepcheck.card import Card, DetectorSpec
 from deepcheck.detectors.base import Detector
@@ -112,10 +111,7 @@ def test_one_model_is_what_the_scorer_and_the_judge_say(files):
     one = model("one", 0.5, gain=3.0)
     panel = Panel([one], prior=0.2, device="cpu")
     scorer = Scorer(one.detector, one.card.calibration, device="cpu", check=True)
-    expected = {
-        scores.index: judge(scores, Thresholds(-1.0, 1.0), 0.2, container=describe(scores.path))
-        for scores in scorer.recordings(files, 1)
-    }
+    expected = {scores.index: judge(scores, Thresholds(-1.0, 1.0), 0.2) for scores in scorer.recordings(files, 1)}
     assert repr(run(panel, files)) == repr([expected[i] for i in range(len(files))])  # NaN is not itself
     assert all(result.opinions == () for result in expected.values())
     basis = panel.basis()
