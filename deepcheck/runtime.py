@@ -46,10 +46,14 @@ def _cpu_flags() -> frozenset[str]:
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether bfloat16 arithmetic is native on `device`, so that autocast saves time instead of costing it."""
+    """Whether autocast to bfloat16 saves time on `device` instead of costing it.
+
+    Of CPUs that takes matrix units (AMX): with the vector instructions alone (AVX512_BF16) all detectors became slower,
+    by a seventh to a half (`ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 python -m tests.benchmarks --only precision`).
+    """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(_cpu_flags() & {"avx512_bf16", "amx_bf16"})
+    return "amx_bf16" in _cpu_flags()
 
 
 def pick_dtype(precision: str, device: torch.device) -> torch.dtype:

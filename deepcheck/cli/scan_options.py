@@ -140,12 +140,16 @@ Timeout = Annotated[
     typer.Option(help="Seconds that decoding a file may take; beyond it is given up.", rich_help_panel=_NIGHT),
 ]
 Precision = Annotated[
-    str, typer.Option(help="fp32, bf16 (faster where the CPU has it, scores move), or auto.", rich_help_panel=_NIGHT)
+    str,
+    typer.Option(
+        help="fp32, bf16 (scores move a little), or auto: bf16 on a CPU with matrix units (AMX), else fp32.",
+        rich_help_panel=_NIGHT,
+    ),
 ]
 Runtime = Annotated[
     str,
     typer.Option(
-        help="torch, onnx, or auto: onnx where the model was exported (deepcheck models export).",
+        help="torch, onnx, or auto: onnx where the model was exported (deepcheck models export) and runs in fp32.",
         rich_help_panel=_NIGHT,
     ),
 ]

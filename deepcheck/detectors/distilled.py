@@ -55,6 +55,7 @@ class Distilled(Detector):
 
     # By itself: beside others, what is said of a window differed by 1e-7 with its place among them.
     cpu_batch: ClassVar[int] = 1
+    takes_bf16: ClassVar[bool] = True
     explainer: ClassVar[str] = "attention-rollout"
 
     def __init__(
@@ -273,7 +274,17 @@ class Convolutions(nn.Sequential):
         # export, which is for any number of windows, cannot say how many parts there are.
         few = features.device.type == "cpu" and not torch.jit.is_tracing()
         parts = features.split(_AT_ONCE) if few else (features,)
-        return torch.cat([super(Convolutions, self).forward(part) for part in parts])
+        return torch.cat([self._convolved(part) for part in parts])
+
+    def _convolved(self, x: Tensor) -> Tensor:
+        for place, module in enumerate(self):
+            if place in (0, len(self) - 2):
+                # A fifth of the work, and in bfloat16 three quarters of what that would shift scores by.
+                with torch.autocast(x.device.type, enabled=False):
+                    x = module(x.float())
+            else:
+                x = module(x)
+        return x
 
 
 def _statistics(x: Tensor, lags: Sequence[int]) -> Tensor:

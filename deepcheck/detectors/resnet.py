@@ -44,6 +44,7 @@ class ResNet18(Detector):
     """
 
     cpu_batch: ClassVar[int] = 16
+    takes_bf16: ClassVar[bool] = True
     explainer: ClassVar[str] = "grad-cam"
 
     def __init__(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deepcheck.errors import DataError
-from deepcheck.scanner.verify import Claims, FileClaim, ModelClaim
+from deepcheck.scanner.verify import TOLERANCES, Claims, FileClaim, ModelClaim
 
 _HEX = frozenset("0123456789abcdef")
 
@@ -66,8 +66,14 @@ def _from_jsonl(text: str) -> Claims:
         for row in rows
     )
     threshold = float(settings["threshold"]) if "threshold" in settings else None
-    precision = settings.get("precision", "auto")
+    precision = _precision(settings.get("precision", ""))
     return Claims(files, models, _text(basis["version"]), threshold, precision, rounding=0.5e-6)
+
+
+def _precision(told: str) -> str:
+    if told and told not in TOLERANCES:
+        raise ValueError(f'there is no precision "{told}"')
+    return told or "fp32"
 
 
 def _lasting(basis: Mapping[str, Any]) -> list[Any]:
@@ -96,7 +102,7 @@ def _from_csv(text: str) -> Claims:
     )
     model = ModelClaim(_plain(first["model"]), _hash(first["model_sha256"]))
     threshold = float(first["threshold"]) if first.get("threshold") else None
-    precision = first.get("precision") or "auto"
+    precision = _precision(first.get("precision") or "")
     return Claims(files, (model,), first.get("version") or None, threshold, precision, rounding=0.5e-4)
 
 

@@ -21,6 +21,7 @@ from deepcheck.engine.score import RecordingScores, Scorer, WindowScore, score_t
 from deepcheck.errors import ConfigError
 from deepcheck.metrics.arguments import require_fraction
 from deepcheck.metrics.calibration import NO_VERDICT, Thresholds, probability_of_spoof
+from deepcheck.runtime import has_fast_bf16, pick_device
 from deepcheck.scanner.basis import Member, own_basis, rule_for, whole_basis, with_threshold
 from deepcheck.scanner.judge import judge
 from deepcheck.scanner.pooling import pool
@@ -44,7 +45,8 @@ class Panel:
     a verdict, and do not count.
 
     `precision` and `runtime` say how numbers are computed (`runtime.PRECISIONS`, `engine.graph.RUNTIMES`); what is not
-    usual is told in the `settings` of the basis. A precision of `auto` is fp32.
+    usual is told in the `settings` of the basis. A precision of `auto` is bf16 on a CPU with matrix units, for models
+    whose scores it hardly moves (`Detector.takes_bf16`), and fp32 elsewhere.
 
     Raises `ConfigError` for a prior outside (0, 1), a threshold that is no number, a device, precision or runtime that
     is not there, no model at all, and models that are the same or have the same name.
@@ -65,6 +67,8 @@ class Panel:
             raise ConfigError("The threshold is not a number.", "Give a log-likelihood ratio, for instance -2.5.")
         _require_different(models)
         created = datetime.now(UTC).isoformat(timespec="seconds")
+        if precision == "auto":
+            precision = _usual_precision(models, device, runtime)
         scorers = [_scorer(model, device, precision, runtime) for model in models]
         self._members = [
             Member(model, _computed(own_basis(model, prior, created), scorer))
@@ -201,13 +205,23 @@ class Panel:
         return verdict, []
 
 
+def _usual_precision(models: Sequence[Model], device: str, runtime: str) -> str:
+    """bf16 on a CPU that is faster with it, for detectors whose scores it hardly moves; fp32 for all else.
+
+    It comes before an exported graph, which is slower (`python -m tests.benchmarks --only precision`), but for one that
+    was asked for.
+    """
+    on_cpu = pick_device(device).type == "cpu" and has_fast_bf16(torch.device("cpu"))
+    harmless = all(model.detector.takes_bf16 for model in models)
+    return "bf16" if on_cpu and harmless and runtime != "onnx" else "fp32"
+
+
 def _scorer(model: Model, device: str, precision: str, runtime: str) -> Scorer:
-    # Never bfloat16 unasked: it moves a score by far more than `verify` lets machines differ.
     return Scorer(
         model.detector,
         model.card.calibration,
         device=device,
-        precision="fp32" if precision == "auto" else precision,
+        precision=precision,
         check=True,
         reference=reference_of(model.evidence),
         graph=graph_for(model.sha256, runtime),

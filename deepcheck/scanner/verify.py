@@ -14,9 +14,10 @@ from deepcheck.errors import DeepcheckError
 from deepcheck.scanner.panel import Panel
 from deepcheck.scanner.stamp import digest
 
-TOLERANCE = 1e-3
-"""How far a score may lie from the one that was written: other processors, devices and numbers of cores add up in
-another order. On one machine the same file, model and settings give the same score to the last bit."""
+TOLERANCES = {"fp32": 1e-3, "bf16": 5e-3}
+"""How far a score may lie from the one that was written, by the precision it was computed in: other processors, devices
+and numbers of cores add up in another order, and in bfloat16 a sum that falls on the other side of a rounding weighs
+more. On one machine the same file, model and settings give the same score to the last bit."""
 
 _DEEPEST = 64  # parts of a path that are looked for below a root: a stranger may have written thousands
 
@@ -63,7 +64,7 @@ class Claims:
     models: tuple[ModelClaim, ...]
     version: str | None
     threshold: float | None = None
-    precision: str = "auto"
+    precision: str = "fp32"
     rounding: float = 0.0
 
 
@@ -144,9 +145,10 @@ def verify(
     if isinstance(loaded, str):
         return Verification(tuple(rows), loaded)
     panel = Panel(loaded, threshold=claims.threshold, device=device, precision=claims.precision)
+    tolerance = TOLERANCES[claims.precision] + claims.rounding
     for done, (index, result) in enumerate(panel.results([_place(rows[i]) for i in chosen], jobs), 1):
         row = rows[chosen[index]]
-        wrong = _difference(row.claim, result.status, result.verdict, result.llr, TOLERANCE + claims.rounding)
+        wrong = _difference(row.claim, result.status, result.verdict, result.llr, tolerance)
         rows[chosen[index]] = Checked(
             row.claim,
             Outcome.SAME if wrong is None else Outcome.DIFFERS,

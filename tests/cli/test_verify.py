@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from deepcheck import store
 from deepcheck.cli.app import app
+from deepcheck.scanner.verify import TOLERANCES
 
 CONFIRMED, NOT_CONFIRMED, USAGE = 0, 1, 2
 
@@ -168,12 +169,16 @@ def test_a_threshold_of_the_users_own_is_part_of_what_is_repeated(case):
     assert verify("t.jsonl", "t.csv", "--all").exit_code == CONFIRMED
 
 
-def test_what_was_scored_in_bfloat16_is_scored_so_again(case):
+def test_what_was_scored_in_bfloat16_is_scored_so_again(case, monkeypatch):
     arguments = ["scan", "inbox", "--model", "tiny", "--precision", "bf16", "--quiet", "--no-resume"]
     CliRunner().invoke(app, [*arguments, "--output", "b.jsonl", "--output", "b.csv"])
     assert verify("b.jsonl", "b.csv", "--all").exit_code == CONFIRMED
     edit(case / "b.jsonl", lambda row: row["basis"]["settings"].pop("precision"))
+    monkeypatch.setitem(TOLERANCES, "fp32", 1e-6)
     assert verify("b.jsonl", "--all").exit_code == NOT_CONFIRMED  # in float32 they are others
+    edit(case / "b.jsonl", lambda row: row["basis"]["settings"].update(precision="fp8"))
+    refused = verify("b.jsonl")
+    assert (refused.exit_code, 'there is no precision "fp8"' in refused.stderr) == (1, True)
 
 
 def test_several_models(case, stored_model):

@@ -13,6 +13,7 @@ from deepcheck.detectors.base import build
 from deepcheck.engine import graph
 from deepcheck.engine.score import Scorer
 from deepcheck.errors import ConfigError, ModelError
+from deepcheck.scanner import panel
 from deepcheck.scanner.run import Scan
 
 pytest.importorskip("onnx", reason="needs the extra onnx")
@@ -86,6 +87,7 @@ def test_a_damaged_graph_is_said(tmp_path):
 
 
 def test_a_scan_takes_the_graph_once_there_is_one(stored_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(panel, "has_fast_bf16", lambda _: False)
     stored_model(spoof=-1.0, bonafide=1.0)
     write_wav(tmp_path / "voice.wav", speechlike(1.5, seed=0))
 
@@ -112,11 +114,17 @@ def test_a_scan_takes_the_graph_once_there_is_one(stored_model, tmp_path, monkey
     assert "deepcheck[onnx]" in missing.value.hint
 
 
-def test_bf16_is_told_in_the_basis_and_auto_is_fp32(stored_model):
+def test_bf16_comes_before_a_graph_that_nobody_asked_for(stored_model, monkeypatch):
     stored_model(spoof=-1.0, bonafide=1.0)
-    for precision, told in (("auto", {}), ("fp32", {}), ("bf16", {"precision": "bf16"})):
-        with Scan(model="tiny", precision=precision) as scan:
-            assert dict(scan.basis.settings) == told
+    assert CliRunner().invoke(app, ["models", "export", "tiny"]).exit_code == 0
+    monkeypatch.setattr(panel, "has_fast_bf16", lambda _: True)
+    for runtime, told in (("auto", {"precision"}), ("onnx", {"runtime"})):
+        with Scan(model="tiny", runtime=runtime) as scan:
+            assert {name for name, _ in scan.basis.settings} == told
+
+
+def test_unknown_ways_to_compute_are_refused(stored_model):
+    stored_model(spoof=-1.0, bonafide=1.0)
     for wrong in ({"precision": "fp8"}, {"runtime": "tvm"}):
         with pytest.raises(ConfigError, match="There is no"):
             Scan(model="tiny", **wrong)

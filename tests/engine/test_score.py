@@ -40,6 +40,7 @@ class Loudness(nn.Module):
 
     window_s = 1.0
     cpu_batch = 4
+    has_embedding = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -252,7 +253,7 @@ def test_decoding_does_not_run_away_from_a_slow_detector(monkeypatch):
     taken: list[int] = []
     lead: list[int] = []
 
-    def decode(path):
+    def decode(path, told):
         for i in range(400):
             taken.append(i)
             yield np.full(8_000, 0.1, np.float32)  # a hop

@@ -11,13 +11,14 @@ from deepcheck.engine.model import Model
 from deepcheck.engine.score import Scorer
 from deepcheck.metrics.calibration import Calibration, Thresholds
 from deepcheck.scanner.run import scan
-from deepcheck.scanner.verify import TOLERANCE
+from deepcheck.scanner.verify import TOLERANCES
 
 SPECS = {
     "resnet18": TINY,
     "gru": DetectorSpec("gru", {"units": [8], "window_s": 1.0}),
     "distilled": DetectorSpec("distilled", {**TINY_DISTILLED, "window_s": 1.0}),
 }
+TOLERANCE = TOLERANCES["fp32"]
 BF16_TOLERANCE = 0.1  # on logits: 8 bits of mantissa
 
 

@@ -43,7 +43,9 @@ class Ray:
         _require_ray()
         if judging.runtime == "onnx":
             raise ConfigError('The engine "ray" computes with PyTorch.', "Leave out --runtime onnx, or --engine ray.")
-        self._judging = replace(judging, runtime="torch")
+        # Not by what suits this machine: the others may be of another kind.
+        precision = "fp32" if judging.precision == "auto" else judging.precision
+        self._judging = replace(judging, runtime="torch", precision=precision)
         # Of the panel here only the words are wanted: the GPU may be elsewhere.
         self._basis = replace(self._judging, device="cpu").panel().basis()
         self._began = False
