@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from deepcheck.detectors.hooks import hooked
+
 
 @dataclass(frozen=True)
 class AttentionMaps:
@@ -35,12 +37,8 @@ def attention_of(modules: Iterable[nn.Module]) -> Iterator[list[Tensor]]:
     def watch(module: nn.Module, inputs: tuple[Any, ...]) -> None:
         maps.append(_attention(module, inputs[0]))
 
-    hooks = [module.register_forward_pre_hook(watch) for module in modules]
-    try:
+    with hooked(((module, watch) for module in modules), before=True):
         yield maps
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def _attention(module: Any, frames: Tensor) -> Tensor:

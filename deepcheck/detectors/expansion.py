@@ -4,13 +4,14 @@ After ExHuBERT (Amiriparian et al. 2024, arXiv:2406.10275): z = y + Z L'(y) with
 linear layer that is zero at first.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
 
+from deepcheck.detectors.hooks import hooked
 from deepcheck.plasticity.units import Stack, UnitGroup
 
 
@@ -62,21 +63,14 @@ def groups_with_blocks(
     return groups
 
 
-@contextmanager
-def expanded(layers: Iterable[nn.Module], blocks: Iterable[nn.Module]) -> Iterator[None]:
+def expanded(layers: Iterable[nn.Module], blocks: Iterable[nn.Module]) -> AbstractContextManager[None]:
     """Within, each of `layers` gives what comes out of the blocks behind it: for encoders that run their layers
     themselves."""
-    handles = []
-    for layer, own in zip(layers, blocks, strict=True):
-        handles += [
-            layer.register_forward_hook(lambda _module, _inputs, output, block=block: block(output))
-            for block in own.children()
-        ]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+    return hooked(
+        (layer, lambda _module, _inputs, output, block=block: block(output))
+        for layer, own in zip(layers, blocks, strict=True)
+        for block in own.children()
+    )
 
 
 def maps_by_layer(maps: Sequence[Tensor], blocks: Iterable[nn.Module]) -> list[Tensor]:

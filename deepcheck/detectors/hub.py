@@ -12,6 +12,7 @@ from deepcheck.audio.torchaudio_import import import_torchaudio
 from deepcheck.card import DetectorSpec
 from deepcheck.detectors.base import Detector
 from deepcheck.detectors.encoder_config import allowed, require_sizes
+from deepcheck.detectors.hooks import hooked
 from deepcheck.errors import ConfigError
 from deepcheck.plasticity.groups import attention_heads, ffn_neurons, head_dimensions
 from deepcheck.plasticity.units import UnitGroup
@@ -88,11 +89,8 @@ class Hub(Detector):
     def embedded(self, features: Tensor) -> Tensor:
         """What `features` gives -> (batch, values), the input of the network's last part."""
         seen: list[Tensor] = []
-        hook = self.network.classifier.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
-        try:
+        with hooked([(self.network.classifier, lambda _module, inputs: seen.append(inputs[0]))], before=True):
             self.outputs(features)
-        finally:
-            hook.remove()
         return seen[-1]
 
     def logit_of(self, embedding: Tensor) -> Tensor:

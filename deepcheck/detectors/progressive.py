@@ -6,7 +6,7 @@ column changes nothing.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from deepcheck.card import DetectorSpec
 from deepcheck.detectors.attention import AttentionMaps
 from deepcheck.detectors.base import Detector, Stage, build
+from deepcheck.detectors.hooks import hooked
 from deepcheck.errors import ConfigError
 from deepcheck.plasticity.groups import within
 from deepcheck.plasticity.units import Span, Stack, UnitGroup
@@ -158,21 +159,15 @@ class Lateral(nn.Module):
 def _listening(net: Detector) -> Iterator[list[Tensor]]:
     """What the stages give that run within the block, in their order."""
     heard: list[Tensor] = []
-    handles = [
-        net.get_submodule(stage.module).register_forward_hook(
-            lambda _module, _inputs, output: heard.append(_first(output))
-        )
-        for stage in net.stages()
-    ]
-    try:
+
+    def hear(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        heard.append(_first(output))
+
+    with hooked((net.get_submodule(stage.module), hear) for stage in net.stages()):
         yield heard
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
-@contextmanager
-def _told(net: Detector, laterals: nn.ModuleList, heard: Sequence[Tensor]) -> Iterator[None]:
+def _told(net: Detector, laterals: nn.ModuleList, heard: Sequence[Tensor]) -> AbstractContextManager[None]:
     """Within, each stage of the net gives what it gives and what its adapter makes of `heard`."""
 
     def telling(lateral: nn.Module, axis: int, old: Tensor) -> Callable[..., Any]:
@@ -182,15 +177,10 @@ def _told(net: Detector, laterals: nn.ModuleList, heard: Sequence[Tensor]) -> It
 
         return tell
 
-    handles = [
-        net.get_submodule(stage.module).register_forward_hook(telling(lateral, stage.axis, old))
+    return hooked(
+        (net.get_submodule(stage.module), telling(lateral, stage.axis, old))
         for stage, lateral, old in zip(net.stages(), laterals, heard, strict=True)
-    ]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+    )
 
 
 def _first(output: Any) -> Tensor:

@@ -12,6 +12,7 @@ from deepcheck.detectors.attention import AttentionMaps, attention_of
 from deepcheck.detectors.base import Detector, Stage
 from deepcheck.detectors.encoder_config import allowed
 from deepcheck.detectors.expansion import expanded, groups_with_blocks, maps_by_layer, no_blocks
+from deepcheck.detectors.hooks import hooked
 from deepcheck.errors import ConfigError, ModelError
 from deepcheck.plasticity.groups import attention_heads, ffn_neurons, head_dimensions
 from deepcheck.plasticity.units import UnitGroup
@@ -99,15 +100,12 @@ class Wav2Vec2(Detector):
             if self.pool == "mean":
                 return [self.encoder.encoder(hidden).last_hidden_state]
             outputs: list[Tensor] = []
-            hooks = [
-                layer.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
-                for layer in self.encoder.encoder.layers
-            ]
-            try:
+
+            def keep(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
+                outputs.append(output)
+
+            with hooked((layer, keep) for layer in self.encoder.encoder.layers):
                 self.encoder.encoder(hidden)
-            finally:
-                for hook in hooks:
-                    hook.remove()
             return outputs
 
     def pooled(self, outputs: Sequence[Tensor]) -> Tensor:
