@@ -1,7 +1,7 @@
 """The one inference path: recordings in, window scores out. Scan, eval and training's dev pass all use it."""
 
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from deepcheck.engine.graph import Graph
 from deepcheck.engine.lanes import Lanes, lanes_for
 from deepcheck.engine.read_ahead import Change, End, read_ahead
 from deepcheck.engine.reference import Reference
+from deepcheck.engine.rounded import Rounded
 from deepcheck.errors import ConfigError
 from deepcheck.metrics.calibration import Calibration
 from deepcheck.runtime import autocast, cores, device_errors, full_float32, move, pick_device, pick_dtype
@@ -117,7 +118,9 @@ class Scorer:
             move(detector, self.device)
         self.calibration = calibration or _IDENTITY
         self.batch_size = batch_size or (_GPU_BATCH if self.device.type == "cuda" else detector.cpu_batch)
-        self.graph = graph if self.device.type == "cpu" and self.dtype == torch.float32 else None
+        on_cpu = self.device.type == "cpu"
+        self.graph = graph if on_cpu and self.dtype == torch.float32 else None
+        self._rounded = Rounded(detector) if on_cpu and self.dtype == torch.bfloat16 else None
         self.check = check
         # A file may claim to know of embeddings that its detector does not have.
         self.reference = reference if reference is not None and detector.has_embedding else None
@@ -130,8 +133,8 @@ class Scorer:
             return self._by_graph(windows)[0]
         if self.detector.has_embedding:
             return self.embeddings(windows)[0]
-        with device_errors(self.device), torch.inference_mode(), autocast(self.device, self.dtype), self._in_full():
-            scores: NDArray[np.float64] = self.detector.score(self._whole(windows)).double().cpu().numpy()
+        with self._computing() as detector, autocast(self.device, self.dtype):
+            scores: NDArray[np.float64] = detector.score(self._whole(windows)).double().cpu().numpy()
         return scores[: len(windows)]
 
     def embeddings(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -140,12 +143,22 @@ class Scorer:
             logits, embeddings = self._by_graph(windows)
             assert embeddings is not None
             return logits, embeddings
-        with device_errors(self.device), torch.inference_mode(), self._in_full():
+        with self._computing() as detector:
             with autocast(self.device, self.dtype):
-                embedding = self.detector.embedded(self.detector.features(self._whole(windows)))
+                embedding = detector.embedded(detector.features(self._whole(windows)))
             # In float32: in bfloat16 a logit of 4 has but 32 neighbours on the way to 8.
-            scores = self.detector.logit_of(embedding.float())
+            scores = detector.logit_of(embedding.float())
             return scores.double().cpu().numpy()[: len(windows)], embedding.double().cpu().numpy()[: len(windows)]
+
+    @contextmanager
+    def _computing(self) -> Iterator[Detector]:
+        """The detector that computes, and all that has to be so meanwhile."""
+        with device_errors(self.device), torch.inference_mode(), self._in_full():
+            if self._rounded is None:
+                yield self.detector
+            else:
+                with self._rounded as detector:
+                    yield detector
 
     def _in_full(self) -> AbstractContextManager[None]:
         # A setting of the whole process, which lanes would put back in the wrong order; a CPU has no TF32.

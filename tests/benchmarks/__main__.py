@@ -12,6 +12,7 @@ PARTS = {
     "startup": "how long the command line takes to come and go",
     "throughput": "scanning a folder of mixed recordings",
     "export": "the shipped detectors by ONNX Runtime beside PyTorch",
+    "precision": "bfloat16 and batches of other sizes",
     "training": "training beside plain loops, and surgery on a large encoder",
     "memory": "scanning a recording of hours, and thousands of small ones",
     "score_file": "evaluating as many scores as the largest public set has",
