@@ -104,6 +104,10 @@ def test_what_there_is_not_is_said(pack, small):
     assert study.missing("resnet18", "lora") == "it is small"
     assert study.missing("resnet18", "control") is None
     assert not study.chosen([], ["lora"], [])
+    whole = pack["arms"].read_study()
+    only = whole.document["families"]["snn"]["only"]
+    assert {one.arm for one in whole.chosen(["snn"], [], [])} == {*only["arms"]} > {"baseline", "control"}
+    assert whole.missing("snn", "lora") == only["why"]
     for families, arms, word in ((["resnet81"], [], "resnet18"), ([], ["contrl"], "control")):
         with pytest.raises(ConfigError) as caught:
             study.chosen(families, arms, [])

@@ -61,7 +61,11 @@ class Study:
 
     def missing(self, family: str, arm: str) -> str | None:
         """Why a family has no such arm; None if it has."""
-        without: Mapping[str, str] = self.document["families"][family].get("without", {})
+        own = self.document["families"][family]
+        if "only" in own and arm not in own["only"]["arms"] and arm not in self.sweep(family):
+            why: str = own["only"]["why"]
+            return why
+        without: Mapping[str, str] = own.get("without", {})
         return without.get(self.document["arms"].get(arm, {}).get("needs", arm))
 
     def arm(self, run: Run) -> Mapping[str, Any]:

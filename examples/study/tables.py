@@ -147,7 +147,7 @@ def _ends(values: Scores) -> tuple[float, float]:
 
 
 def table(arms: Sequence[Arm], study: Study) -> Iterator[str]:
-    """Markdown: a row an arm, the control among them, and a line for each arm that the family does not have."""
+    """Markdown: a row an arm, the control among them, and why the family has no others."""
     control = next(arm for arm in arms if arm.name == CONTROL)
     yield "| " + " | ".join(HEADINGS) + " |"
     yield "| --- |" + " ---: |" * (len(HEADINGS) - 1)
@@ -162,10 +162,12 @@ def table(arms: Sequence[Arm], study: Study) -> Iterator[str]:
         cells += [f"{arm.parameters:,.0f}", f"{arm.learning:,.0f}"]
         cells += [f"{arm.seconds / control.seconds:.2f}", f"{arm.gflop_per_s:.3f}"]
         yield "| " + " | ".join(cells) + " |"
-    family = arms[0].family
+    reasons: dict[str, list[str]] = defaultdict(list)
     for name in study.document["arms"]:
-        if (why := study.missing(family, name)) is not None:
-            yield f"| {name} | not run: {why} |" + " |" * (len(HEADINGS) - 2)
+        if (why := study.missing(arms[0].family, name)) is not None:
+            reasons[why].append(name)
+    for why, names in reasons.items():
+        yield f"| {'; '.join(names)} | not run: {why} |" + " |" * (len(HEADINGS) - 2)
     yield ""
 
 
