@@ -106,6 +106,15 @@ class Growth:
         return signals
 
 
+def usual_mode(model: str | None, part: str | None) -> str:
+    """unfrozen, which did better wherever both were tried (examples/study); frozen where the old is kept as it is: for
+    blocks and columns, and in detectors of which a part does not learn."""
+    if part in ("block", "column"):
+        return "frozen"
+    detector = load_checkpoint(store.resolve(model).path).build()
+    return "unfrozen" if all(parameter.requires_grad for parameter in detector.parameters()) else "frozen"
+
+
 def grow_only(growth: Growth, *, replace: bool, dry_run: bool) -> None:
     """Grow, show what changed, and store the child as the current model."""
     _, parent = growth.parent()
@@ -127,7 +136,7 @@ def grow_only(growth: Growth, *, replace: bool, dry_run: bool) -> None:
         return
     keep(surgery)
     if surgery.child.card.thresholds is not None:
-        say(f"Next: deepcheck train --start {name} --mode frozen --data ...    (or --mode unfrozen)")
+        say(f"Next: deepcheck train --start {name} --data ...    (--mode frozen: what was added alone)")
     if growth.stage.init != "net2net":  # whose copies take over a share of what is read
         say("Undo, while it is untrained: deepcheck prune --criterion newest")
 

@@ -55,7 +55,7 @@ def command(
     name: ChildName = None,
     replace: Replace = False,
     dry_run: DryRun = False,
-    mode: Mode = "frozen",
+    mode: Mode = None,
     config: Recipe = None,
     epochs: Epochs = None,
     lr: Rate = None,
@@ -74,9 +74,10 @@ def command(
 
     (But for --init random, after which it has to be trained before use.) The
     child is stored beside its parent and becomes the current model. With --data
-    it is trained at once: what was added in --mode frozen, everything in
-    --mode unfrozen. --epochs 0 only looks at the data, for --layer auto and
-    --init gradmax.
+    it is trained at once: all of it, in --mode unfrozen, or in --mode frozen
+    what was added, which is usual where the old is kept as it is (blocks,
+    columns, an encoder that does not learn). --epochs 0 only looks at the data,
+    for --layer auto and --init gradmax.
 
     Examples:
 
@@ -92,12 +93,12 @@ def command(
 
       deepcheck grow --sweep --neurons 64 --data manifest.csv --plot layers.png
     """
-    from deepcheck.cli.dropin import Growth, Trials, grow_and_train, grow_only
+    from deepcheck.cli.dropin import Growth, Trials, grow_and_train, grow_only, usual_mode
     from deepcheck.cli.layer_sweep import run_sweep
     from deepcheck.config import StageConfig
     from deepcheck.errors import ConfigError
 
-    if mode not in ("frozen", "unfrozen", "lora"):
+    if mode not in (None, "frozen", "unfrozen", "lora"):
         raise ConfigError(f'There is no mode "{mode}" after growth.', "Choose frozen, unfrozen or lora.")
     many, share = _how_many(neurons, part)
     layer = "auto" if share and layer == "all" else layer
@@ -106,7 +107,7 @@ def command(
         model,
         stage,
         trials=Trials(data, protocol, subset, dev, dev_subset),
-        mode=mode,
+        mode=mode or usual_mode(model, part),
         config=config,
         flags={"epochs": epochs or None, "optimizer.lr": lr, "device": device},
         settings=settings or [],

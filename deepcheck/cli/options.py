@@ -67,9 +67,10 @@ DevSubset = Annotated[
     ),
 ]
 Mode = Annotated[
-    str,
+    str | None,
     typer.Option(
-        help="frozen: only what was added learns; unfrozen: all does; lora: what was added, then adapters.",
+        help="unfrozen: all learns; frozen: only what was added does; lora: what was added, then adapters.",
+        show_default=False,
         rich_help_panel=_FOLLOWS,
     ),
 ]

@@ -101,7 +101,7 @@ def test_rounds_print_a_table_and_keep_the_best(base, training, home):
     assert int(after[1]) == one.card.widths[group] - first == first // 4
     assert read("grown").card.parent == "base"
     told = run(*command, "--dry-run").stderr
-    assert "1 epochs in mode frozen would follow, in up to 1 rounds" in told
+    assert "1 epochs in mode unfrozen would follow, in up to 1 rounds" in told
 
 
 def test_adapters_follow_what_was_added(base, training):

@@ -7,6 +7,7 @@ import yaml
 from test_grow_prune_commands import failure, read, run
 
 from deepcheck import store
+from deepcheck.cli.dropin import usual_mode
 from deepcheck.engine.events import EpochDone
 
 SETTINGS = {
@@ -35,7 +36,8 @@ def recipe(tmp_path):
 
 
 def test_training_follows_frozen(base, corpus, recipe):
-    result = run("grow", "--layer", "3", "--neurons", 4, "--data", corpus, "--config", recipe, "--name", "more")
+    arguments = ["--layer", "3", "--neurons", 4, "--data", corpus, "--config", recipe, "--mode", "frozen"]
+    result = run("grow", *arguments, "--name", "more")
     child = read("more")
     assert child.card.parent == "base"
     assert child.card.widths == {"blocks.2.conv1": 12}
@@ -52,12 +54,18 @@ def test_training_follows_frozen(base, corpus, recipe):
 
 
 def test_training_follows_unfrozen(base, corpus, recipe):
-    arguments = ["--layer", "3", "--neurons", 4, "--data", corpus, "--config", recipe, "--mode", "unfrozen"]
+    arguments = ["--layer", "3", "--neurons", 4, "--data", corpus, "--config", recipe]
     run("grow", *arguments, "--epochs", 1, "--lr", 0.004)
     child = read("base-unfrozen-3x4")
     assert not child.tensors["stem.weight"].equal(base.tensors["stem.weight"])
     settings = child.card.history[-1]["config"]
     assert (settings["epochs"], settings["optimizer"]["lr"]) == (1, 0.004)
+
+
+def test_what_is_kept_still_stays_so_by_default(base):
+    assert usual_mode("base", None) == usual_mode(None, "channels") == "unfrozen"
+    assert usual_mode("base", "column") == usual_mode("base", "block") == "frozen"
+    assert usual_mode("default", None) == "frozen"  # of which the encoder does not learn
 
 
 def test_without_settings_of_its_own_the_child_is_trained_as_its_parent_was(corpus, recipe):
@@ -108,7 +116,7 @@ def test_the_data_choose_the_layer(base, corpus, recipe):
 
 def test_a_dry_run_trains_nothing(base, corpus, recipe, home):
     arguments = ["--data", corpus, "--config", recipe, "--dry-run"]
-    assert "2 epochs in mode frozen would follow" in run("grow", "--layer", 3, "--neurons", 4, *arguments).stderr
+    assert "2 epochs in mode unfrozen would follow" in run("grow", "--layer", 3, "--neurons", 4, *arguments).stderr
     assert "9 trainings of 2 epochs" in run("grow", "--sweep", "--neurons", 4, *arguments).stderr
     assert not (home / "runs").exists()
     assert [entry.name for entry in store.entries() if not entry.shipped] == ["base"]
