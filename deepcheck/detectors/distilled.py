@@ -281,7 +281,7 @@ class Convolutions(nn.Sequential):
             if place in (0, len(self) - 2):
                 # A fifth of the work, and in bfloat16 three quarters of what that would shift scores by.
                 with torch.autocast(x.device.type, enabled=False):
-                    x = module(x.float())
+                    x = module(x.to(torch.promote_types(x.dtype, torch.float32)))
             else:
                 x = module(x)
         return x

@@ -16,12 +16,12 @@ from deepcheck.audio import isolated
 from deepcheck.audio.quality import Quality
 from deepcheck.engine.graph import graph_for, runtime_name
 from deepcheck.engine.model import Model
+from deepcheck.engine.precision import usual_precision
 from deepcheck.engine.reference import reference_of
 from deepcheck.engine.score import RecordingScores, Scorer, WindowScore, score_together
 from deepcheck.errors import ConfigError
 from deepcheck.metrics.arguments import require_fraction
 from deepcheck.metrics.calibration import NO_VERDICT, Thresholds, probability_of_spoof
-from deepcheck.runtime import has_fast_bf16, pick_device
 from deepcheck.scanner.basis import Member, own_basis, rule_for, whole_basis, with_threshold
 from deepcheck.scanner.judge import judge
 from deepcheck.scanner.pooling import pool
@@ -45,8 +45,7 @@ class Panel:
     a verdict, and do not count.
 
     `precision` and `runtime` say how numbers are computed (`runtime.PRECISIONS`, `engine.graph.RUNTIMES`); what is not
-    usual is told in the `settings` of the basis. A precision of `auto` is bf16 on a CPU with matrix units, for models
-    whose scores it hardly moves (`Detector.takes_bf16`), and fp32 elsewhere.
+    usual is told in the `settings` of the basis. A precision of `auto` is what `engine.precision` says.
 
     Raises `ConfigError` for a prior outside (0, 1), a threshold that is no number, a device, precision or runtime that
     is not there, no model at all, and models that are the same or have the same name.
@@ -68,7 +67,7 @@ class Panel:
         _require_different(models)
         created = datetime.now(UTC).isoformat(timespec="seconds")
         if precision == "auto":
-            precision = _usual_precision(models, device, runtime)
+            precision = usual_precision([model.detector for model in models], device, runtime)
         scorers = [_scorer(model, device, precision, runtime) for model in models]
         self._members = [
             Member(model, _computed(own_basis(model, prior, created), scorer))
@@ -203,17 +202,6 @@ class Panel:
             why = f"Not every model comes to a verdict: {each}. How they err together was not measured."
             return INCONCLUSIVE, [Note("undecided", why)]
         return verdict, []
-
-
-def _usual_precision(models: Sequence[Model], device: str, runtime: str) -> str:
-    """bf16 on a CPU that is faster with it, for detectors whose scores it hardly moves; fp32 for all else.
-
-    It comes before an exported graph, which is slower (`python -m tests.benchmarks --only precision`), but for one that
-    was asked for.
-    """
-    on_cpu = pick_device(device).type == "cpu" and has_fast_bf16(torch.device("cpu"))
-    harmless = all(model.detector.takes_bf16 for model in models)
-    return "bf16" if on_cpu and harmless and runtime != "onnx" else "fp32"
 
 
 def _scorer(model: Model, device: str, precision: str, runtime: str) -> Scorer:

@@ -10,10 +10,9 @@ from deepcheck import store
 from deepcheck.card import DetectorSpec
 from deepcheck.cli.app import app
 from deepcheck.detectors.base import build
-from deepcheck.engine import graph
+from deepcheck.engine import graph, precision
 from deepcheck.engine.score import Scorer
 from deepcheck.errors import ConfigError, ModelError
-from deepcheck.scanner import panel
 from deepcheck.scanner.run import Scan
 
 pytest.importorskip("onnx", reason="needs the extra onnx")
@@ -87,7 +86,7 @@ def test_a_damaged_graph_is_said(tmp_path):
 
 
 def test_a_scan_takes_the_graph_once_there_is_one(stored_model, tmp_path, monkeypatch):
-    monkeypatch.setattr(panel, "has_fast_bf16", lambda _: False)
+    monkeypatch.setattr(precision, "has_fast_bf16", lambda _: False)
     stored_model(spoof=-1.0, bonafide=1.0)
     write_wav(tmp_path / "voice.wav", speechlike(1.5, seed=0))
 
@@ -117,7 +116,7 @@ def test_a_scan_takes_the_graph_once_there_is_one(stored_model, tmp_path, monkey
 def test_bf16_comes_before_a_graph_that_nobody_asked_for(stored_model, monkeypatch):
     stored_model(spoof=-1.0, bonafide=1.0)
     assert CliRunner().invoke(app, ["models", "export", "tiny"]).exit_code == 0
-    monkeypatch.setattr(panel, "has_fast_bf16", lambda _: True)
+    monkeypatch.setattr(precision, "has_fast_bf16", lambda _: True)
     for runtime, told in (("auto", {"precision"}), ("onnx", {"runtime"})):
         with Scan(model="tiny", runtime=runtime) as scan:
             assert {name for name, _ in scan.basis.settings} == told

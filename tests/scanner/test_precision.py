@@ -8,9 +8,9 @@ import pytest
 from deepcheck.audio.decode import read
 from deepcheck.audio.windows import cut
 from deepcheck.detectors.resnet import ResNet18
+from deepcheck.engine import precision
 from deepcheck.engine.model import load
 from deepcheck.engine.score import Scorer
-from deepcheck.scanner import panel
 from deepcheck.scanner.run import Scan
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "audio"
@@ -28,7 +28,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples" / "audio"
 )
 def test_bf16_is_taken_where_it_is_faster_and_harmless_and_told(stored_model, monkeypatch, fast, harmless, asked, told):
     stored_model(spoof=-1.0, bonafide=1.0)
-    monkeypatch.setattr(panel, "has_fast_bf16", lambda _: fast)
+    monkeypatch.setattr(precision, "has_fast_bf16", lambda _: fast)
     monkeypatch.setattr(ResNet18, "takes_bf16", harmless)
     with Scan(model="tiny", **asked) as scan:
         assert dict(scan.basis.settings) == told
