@@ -25,9 +25,11 @@ def draw(found: Mapping[str, Sequence["Arm"]], study: Study, folder: Path) -> It
         control = next(arm for arm in arms if arm.name == CONTROL)
         named = [arm for arm in arms if arm.name not in sweep]
         figures = {"arms": beside_control(named, control), "parameters": by_parameters(named, control)}
-        layers = [Point(arm.name, int(sweep[arm.name]), arm.eer, *_around(arm)) for arm in arms if arm.name in sweep]
-        if layers:
-            across = Point("control", None, control.eer, *_around(control))
+        swept = [arm for arm in arms if arm.name in sweep]
+        if swept:
+            layers = [Point(arm.name, int(sweep[arm.name]), arm.eer, *_around(arm)) for arm in swept]
+            level = swept[0].eer - swept[0].against  # of the control, with the seeds of the sweep, which are fewer
+            across = Point("control", None, level, level, level)
             figures["layers"] = eer_by_layer([across, *layers], f"{family}: {study.document['layers']['arm']}")
         for name, figure in figures.items():
             place = folder / f"{family}-{name}.svg"
