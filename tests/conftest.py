@@ -165,11 +165,13 @@ def tiny() -> Detector:
 def stored_model(tiny: Detector, home: Path) -> Callable[..., str]:
     """Stores a tiny calibrated model under a name and makes nothing current."""
 
-    def store_it(name: str = "tiny", spoof: float = -1.0, bonafide: float = 1.0, offset: float = 0.0) -> str:
+    def store_it(
+        name: str = "tiny", spoof: float = -1.0, bonafide: float = 1.0, offset: float = 0.0, scale: float = 1.0
+    ) -> str:
         card = Card(
             name,
             tiny.spec,
-            calibration=Calibration(1.0, offset),
+            calibration=Calibration(scale, offset),
             thresholds=Thresholds(spoof, bonafide),
             rates={"false_alarm": 0.01, "miss": 0.05, "confidence": 0.95, "bonafide": 500, "spoof": 400},
             metrics={"dev_eer": 0.125},

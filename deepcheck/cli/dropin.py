@@ -108,11 +108,13 @@ class Growth:
 
 def usual_mode(model: str | None, part: str | None) -> str:
     """unfrozen, which did better wherever both were tried (examples/study); frozen where the old is kept as it is: for
-    blocks and columns, and in detectors of which a part does not learn."""
+    blocks and columns, and where layers that could grow do not learn."""
     if part in ("block", "column"):
         return "frozen"
     detector = load_checkpoint(store.resolve(model).path).build()
-    return "unfrozen" if all(parameter.requires_grad for parameter in detector.parameters()) else "frozen"
+    known = dict(detector.named_parameters())
+    could_grow = {span.tensor for group in detector.groups() for span in group.spans} & known.keys()
+    return "unfrozen" if all(known[name].requires_grad for name in could_grow) else "frozen"
 
 
 def grow_only(growth: Growth, *, replace: bool, dry_run: bool) -> None:
@@ -136,7 +138,8 @@ def grow_only(growth: Growth, *, replace: bool, dry_run: bool) -> None:
         return
     keep(surgery)
     if surgery.child.card.thresholds is not None:
-        say(f"Next: deepcheck train --start {name} --data ...    (--mode frozen: what was added alone)")
+        mode = " --mode frozen" if growth.mode == "frozen" else ""
+        say(f"Next: deepcheck train --start {name}{mode} --data ...")
     if growth.stage.init != "net2net":  # whose copies take over a share of what is read
         say("Undo, while it is untrained: deepcheck prune --criterion newest")
 

@@ -189,8 +189,9 @@ def export_model(
 ) -> None:
     """Write a model as an ONNX graph, which computes the same scores faster.
 
-    Without --output, scan computes with it from then on (extra onnx; scan
-    --runtime torch does not). The graph reads the features of the front end,
+    Without --output, scan computes with it from then on (extra onnx) unless
+    bfloat16 is faster here or it is told --runtime torch; --runtime onnx makes
+    it do so in any case. The graph reads the features of the front end,
     for any number of windows.
 
     Example:

@@ -64,7 +64,7 @@ Part = Annotated[
     typer.Option(
         "--shard",
         metavar="I/N",
-        help="Only part I of N, for N runs that share the files.",
+        help="Only part I of N, for N runs that share the files (on unlike CPUs with --precision fp32).",
         show_default=False,
         rich_help_panel=_INPUT,
     ),

@@ -66,14 +66,16 @@ def _from_jsonl(text: str) -> Claims:
         for row in rows
     )
     threshold = float(settings["threshold"]) if "threshold" in settings else None
-    precision = _precision(settings.get("precision", ""))
+    each = [settings, *(one["settings"] for one in basis["models"] or [])]
+    precision = _precision(next((one["precision"] for one in each if "precision" in one), ""))
     return Claims(files, models, _text(basis["version"]), threshold, precision, rounding=0.5e-6)
 
 
-def _precision(told: str) -> str:
+def _precision(told: Any) -> str:
+    """The one that is told, fp32 if none is."""
     if told and told not in TOLERANCES:
         raise ValueError(f'there is no precision "{told}"')
-    return told or "fp32"
+    return str(told or "fp32")
 
 
 def _lasting(basis: Mapping[str, Any]) -> list[Any]:
@@ -87,6 +89,8 @@ def _from_csv(text: str) -> Claims:
     first = rows[0]
     if any((row["model_sha256"], row["model"]) != (first["model_sha256"], first["model"]) for row in rows):
         raise ValueError("its rows rest on different models")
+    if any(row.get("precision") != first.get("precision") for row in rows):
+        raise ValueError("its rows were computed in different precisions")
     several = [name.removeprefix("llr_") for name in first if name.startswith("llr_")]
     if several:
         raise ValueError("a CSV has one SHA-256 for several models together; verify the jsonl report")

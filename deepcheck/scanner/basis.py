@@ -107,6 +107,10 @@ def _rates(counting: Sequence[Member]) -> dict[str, float]:
     return {name: (max if name == "confidence" else min)(values) for name, values in known.items() if values}
 
 
+COMPUTED = ("precision", "runtime")
+"""Settings that say how numbers were computed: the same for all models of a scan, or told of those that have it."""
+
+
 def own_basis(model: Model, prior: float, created: str) -> Basis:
     """What the verdicts of one model rest on; without a calibration, there are none that could be reached."""
     card = model.card
@@ -135,11 +139,12 @@ def whole_basis(members: Sequence[Member], rule: Rule) -> Basis:
     if len(members) == 1:
         return members[0].basis
     digests = "".join(f"{member.basis.model_sha256}\n" for member in members)
+    computed = dict.fromkeys(pair for member in members for pair in member.basis.settings if pair[0] in COMPUTED)
     return replace(
         rule.basis,
         model=" + ".join(member.basis.model for member in members),
         model_sha256=hashlib.sha256(digests.encode()).hexdigest(),
-        settings=(("fusion", rule.words),),
+        settings=(("fusion", rule.words), *computed),
         models=tuple(member.basis for member in members),
     )
 

@@ -67,7 +67,7 @@ class Panel:
         _require_different(models)
         created = datetime.now(UTC).isoformat(timespec="seconds")
         if precision == "auto":
-            precision = usual_precision([model.detector for model in models], device, runtime)
+            precision = usual_precision(models, device, runtime)
         scorers = [_scorer(model, device, precision, runtime) for model in models]
         self._members = [
             Member(model, _computed(own_basis(model, prior, created), scorer))

@@ -56,8 +56,8 @@ class FileClaim:
 class Claims:
     """All that can be checked of a report.
 
-    `version` is that of the deepcheck that made it, where that is known; `threshold` and `precision` those that its
-    user set; `rounding` is by how much a score may have been rounded.
+    `version` is that of the deepcheck that made it, where that is known; `threshold` is what its user
+    set, `precision` what it was computed in; `rounding` is by how much a score may have been rounded.
     """
 
     files: tuple[FileClaim, ...]
@@ -144,6 +144,8 @@ def verify(
     loaded = _models(claims.models, models)
     if isinstance(loaded, str):
         return Verification(tuple(rows), loaded)
+    if claims.precision == "bf16" and device == "auto":
+        device = "cpu"  # a GPU keeps other operations in float32; on one it was computed only if somebody asked for it
     panel = Panel(loaded, threshold=claims.threshold, device=device, precision=claims.precision)
     tolerance = TOLERANCES[claims.precision] + claims.rounding
     for done, (index, result) in enumerate(panel.results([_place(rows[i]) for i in chosen], jobs), 1):

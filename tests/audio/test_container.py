@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 from conftest import described, speechlike, write_wav
 
+from deepcheck.audio import container
 from deepcheck.audio.augment.codec_formats import FORMATS, available
 from deepcheck.audio.augment.codec_round_trip import _encode
 from deepcheck.audio.container import Container
+from deepcheck.audio.decode import read
 
 ENDINGS = {"opus": "ogg", "mp3": "mp3", "aac": "aac", "amr-nb": "amr", "wmav2": "wma", "g711-alaw": "wav"}
 CODECS = {"amr-nb": "amr_nb", "g711-alaw": "pcm_alaw"}
@@ -76,6 +78,16 @@ def test_what_is_no_recording_is_no_error(tmp_path):
     ):
         assert described(tmp_path / name) is None, name
     assert described(Path("http://127.0.0.1:9/x.wav")) is None
+
+
+def test_a_library_that_says_nothing_costs_no_sound(tmp_path, monkeypatch):
+    def fail(_):
+        raise AttributeError("no such thing any more")
+
+    monkeypatch.setattr(container, "_described", fail)
+    path = write_wav(tmp_path / "x.wav", speechlike(1.0))
+    assert described(path) is None
+    assert len(read(path)) == 16_000
 
 
 def test_a_file_that_was_cut_short_still_says_what_it_is(tmp_path):

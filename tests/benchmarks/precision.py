@@ -29,14 +29,20 @@ def figures(large: bool) -> Iterator[Figure]:
     """bf16 beside fp32 and a graph, what it does to scores, and batches of other sizes; `large` is over more rounds."""
     before, rounds = torch.get_num_threads(), _ROUNDS * 3 if large else _ROUNDS
     torch.set_num_threads(1)
-    for name in ("default", "fast"):
-        yield from _of(load(name), rounds)
+    try:
+        for name in ("default", "fast"):
+            yield from _of(load(name), rounds)
+        yield _of_base(rounds)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _of_base(rounds: int) -> Figure:
     torch.manual_seed(0)
     base = Wav2Vec2(config=_BASE).eval()  # its weights do not matter for its speed
     exact, rounded = (Scorer(base, device="cpu", precision=one, batch_size=1) for one in ("fp32", "bf16"))
     windows = np.random.default_rng(0).normal(0, 0.1, (1, exact.size)).astype(np.float32)
-    yield _faster("wav2vec2-base in bf16, times as fast as in fp32", exact, rounded, windows, 2.2, rounds)
-    torch.set_num_threads(before)
+    return _faster("wav2vec2-base in bf16, times as fast as in fp32", exact, rounded, windows, 2.2, rounds)
 
 
 def _of(model: Model, rounds: int) -> Iterator[Figure]:

@@ -4,10 +4,14 @@ import json
 
 import pytest
 import yaml
+from conftest import TINY_ENCODER
 from test_grow_prune_commands import failure, read, run
 
 from deepcheck import store
+from deepcheck.card import Card, DetectorSpec
+from deepcheck.checkpoint import save_checkpoint, snapshot
 from deepcheck.cli.dropin import usual_mode
+from deepcheck.detectors.base import build
 from deepcheck.engine.events import EpochDone
 
 SETTINGS = {
@@ -66,6 +70,10 @@ def test_what_is_kept_still_stays_so_by_default(base):
     assert usual_mode("base", None) == usual_mode(None, "channels") == "unfrozen"
     assert usual_mode("base", "column") == usual_mode("base", "block") == "frozen"
     assert usual_mode("default", None) == "frozen"  # of which the encoder does not learn
+    encoder = build(DetectorSpec("wav2vec2", {"config": TINY_ENCODER, "window_s": 1.0}))
+    assert not all(parameter.requires_grad for parameter in encoder.parameters())  # some are never read
+    save_checkpoint(snapshot(encoder, Card("encoder", encoder.spec)), store.place_of("encoder"))
+    assert usual_mode("encoder", None) == "unfrozen"
 
 
 def test_without_settings_of_its_own_the_child_is_trained_as_its_parent_was(corpus, recipe):

@@ -181,12 +181,23 @@ def test_what_was_scored_in_bfloat16_is_scored_so_again(case, monkeypatch):
     assert (refused.exit_code, 'there is no precision "fp8"' in refused.stderr) == (1, True)
 
 
-def test_several_models(case, stored_model):
+def test_rows_of_different_precisions_are_not_verified_as_one(case):
+    scan = ["scan", "inbox/deep", "--model", "tiny", "--quiet", "--no-resume", "--precision"]
+    for precision in ("fp32", "bf16"):
+        CliRunner().invoke(app, [*scan, precision, "--output", f"{precision}.csv"])
+    both = (case / "fp32.csv").read_text() + (case / "bf16.csv").read_text().partition("\n")[2]
+    (case / "both.csv").write_text(both)
+    assert "computed in different precisions" in " ".join(verify("both.csv").stderr.split())
+
+
+def test_several_models(case, stored_model, monkeypatch):
     stored_model("second", offset=0.5)
-    CliRunner().invoke(
-        app, ["scan", "inbox", "--model", "tiny", "--model", "second", "--output", "s.jsonl", "--output", "s.csv"]
-    )
+    scan = ["scan", "inbox", "--model", "tiny", "--model", "second", "--precision", "bf16"]
+    CliRunner().invoke(app, [*scan, "--output", "s.jsonl", "--output", "s.csv"])
+    monkeypatch.setitem(TOLERANCES, "fp32", 1e-6)
     assert told("s.jsonl", "--all")[0] == CONFIRMED
+    edit(case / "s.jsonl", lambda row: row["basis"]["settings"].pop("precision"))
+    assert told("s.jsonl", "--all")[0] == CONFIRMED  # each of the models says it, too
     result = verify("s.csv")
     assert result.exit_code == NOT_CONFIRMED
     assert "verify the jsonl report" in " ".join(result.stderr.split())

@@ -34,6 +34,14 @@ def test_bf16_is_taken_where_it_is_faster_and_harmless_and_told(stored_model, mo
         assert dict(scan.basis.settings) == told
 
 
+def test_bf16_is_not_taken_where_the_calibration_stretches_what_it_moves(stored_model, monkeypatch):
+    monkeypatch.setattr(precision, "has_fast_bf16", lambda _: True)
+    for scale, told in ((2.0, {"precision": "bf16"}), (2.1, {})):
+        stored_model(spoof=-1.0, bonafide=1.0, scale=scale)
+        with Scan(model="tiny") as scan:
+            assert dict(scan.basis.settings) == told
+
+
 @pytest.mark.parametrize("name", ["default", "fast"])
 def test_bf16_moves_no_score_of_a_shipped_detector_by_more_than_promised(name):
     model = load(name)

@@ -49,7 +49,7 @@ def test_what_two_workers_say_of_which_both_are_killed_is_what_one_process_says(
     (tmp_path / "broken.wav").write_bytes(b"a letter")
     write_wav(tmp_path / "silent.wav", np.zeros(48_000, np.float32))
     paths = [tmp_path, f"file://{files[0]}"]
-    with Scan(model=stored_model(), jobs=1) as running:
+    with Scan(model=stored_model(), jobs=1, precision="fp32") as running:
         alone = by_path(running.run(paths))
     assert len(alone) == 15
 
