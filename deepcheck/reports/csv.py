@@ -48,7 +48,7 @@ def render(report: Report, style: Style | None = None) -> str:
     """A header and a row a file; what is not known is empty. Numbers have four decimals, times are in seconds.
 
     `complete` is the same in every row: false if the scan was interrupted. `stretches` are `start-end (llr)`, `notes`
-    sentences; both are joined by semicolons. `threshold` is that of the user, `precision` that of the numbers, but for fp32.
+    sentences; both are joined by semicolons. `threshold` is that of the user, `precision` empty for fp32.
     `snr_db`, `bandwidth_hz` and `level_db` are medians over the windows with a score. A text that a spreadsheet would
     take for a formula has an apostrophe in front, a path `./`.
     """

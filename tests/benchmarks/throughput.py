@@ -9,6 +9,7 @@ import torch
 
 from deepcheck.engine.lanes import Lanes, lanes_for
 from deepcheck.engine.model import load
+from deepcheck.engine.precision import usual_precision
 from deepcheck.engine.score import Scorer
 from deepcheck.reports import Style
 from deepcheck.reports.write import render
@@ -31,7 +32,8 @@ def figures(large: bool) -> Iterator[Figure]:
         sound_s = make(Path(name), files, longest_s)
         for model in _REAL_TIME:
             detector = load(model)
-            scorer = Scorer(detector.detector.eval(), device="cpu")
+            precision = usual_precision([detector], "cpu", "torch")  # as the scan
+            scorer = Scorer(detector.detector.eval(), device="cpu", precision=precision)
             batches = max(4, round(sound_s / 10 / (scorer.hop / 16_000) / scorer.batch_size))
             alone_s = batches * scorer.batch_size * scorer.hop / 16_000
             works: dict[str, Callable[[], object]] = {
@@ -50,7 +52,7 @@ def figures(large: bool) -> Iterator[Figure]:
                 f"scan with {model}, of its own forward speed",
                 speed / own,
                 _ALONE,
-                beside=f"alone {own:.0f}; by CPU {_share(spent, sound_s, alone_s):.2f}",
+                beside=f"alone {own:.0f} in {precision}; by CPU {_share(spent, sound_s, alone_s):.2f}",
             )
             if model == "fast":
                 yield Figure(
