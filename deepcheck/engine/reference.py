@@ -47,8 +47,8 @@ class Reference:
             raise ModelError("The model's statistics of its training data are those of another network.")
         with np.errstate(over="ignore", invalid="ignore"):  # weights of a stranger may give values that are no numbers
             centred = embeddings - self.mean
-            # By PyTorch, which in a scan takes the thread that asks. The threads of NumPy's product spin for a while when
-            # it is done: of one product a window, a third of the cores went there.
+            # By PyTorch, which in a scan takes the thread that asks. The threads of NumPy's product spin on when it is
+            # done: with one product a window, a third of the cores went there.
             along = (torch.from_numpy(centred) @ torch.from_numpy(self.axes).T).numpy()
             beside = np.maximum(np.square(centred).sum(1) - np.square(along).sum(1), 0.0)
             squared = (np.square(along) / self.variances[:-1]).sum(1) + beside / self.variances[-1]
