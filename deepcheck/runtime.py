@@ -48,8 +48,8 @@ def _cpu_flags() -> frozenset[str]:
 def has_fast_bf16(device: torch.device) -> bool:
     """Whether autocast to bfloat16 saves time on `device` instead of costing it.
 
-    Of CPUs that takes matrix units (AMX): with the vector instructions alone (AVX512_BF16) all detectors became slower,
-    by a seventh to a half (`ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 python -m tests.benchmarks --only precision`).
+    Of CPUs that takes matrix units (AMX): with the vector instructions alone (AVX512_BF16) detectors became slower
+    (`ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 python -m tests.benchmarks --only precision`).
     """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))

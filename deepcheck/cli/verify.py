@@ -42,8 +42,9 @@ def command(
     """Confirm a report: hash its files again, score a sample of them again.
 
     Each file is the same, changed, missing, or its score differs by more than
-    0.001 (0.005 where it was computed in bf16). The exit code is 0 if all is as the report says, 1 if not. Of files
-    that could not be read when the report was made nothing is known.
+    0.001 (0.005 where it was computed in bf16). The exit code is 0 if all is as
+    the report says, 1 if not. Of files that could not be read when the report
+    was made nothing is known.
 
     Examples:
 

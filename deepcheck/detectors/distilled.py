@@ -279,7 +279,7 @@ class Convolutions(nn.Sequential):
     def _convolved(self, x: Tensor) -> Tensor:
         for place, module in enumerate(self):
             if place in (0, len(self) - 2):
-                # A fifth of the work, and in bfloat16 three quarters of what that would shift scores by.
+                # Little of the work, and in bfloat16 most of what that would shift scores by.
                 with torch.autocast(x.device.type, enabled=False):
                     x = module(x.to(torch.promote_types(x.dtype, torch.float32)))
             else:

@@ -1,4 +1,4 @@
-"""Weights in bfloat16 once and for all: autocast rounds them anew for each batch, which is a third of its time."""
+"""Weights in bfloat16 once and for all: autocast rounds them anew for each batch."""
 
 import copy
 import threading
